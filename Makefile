@@ -1,0 +1,189 @@
+# handoffd. `make help` lists the targets; `./configure` is optional and only writes config.mk.
+
+VERSION = 0.1.0
+
+PREFIX = /usr/local
+SBINDIR = $(PREFIX)/sbin
+MANDIR = $(PREFIX)/share/man
+SYSCONFDIR = $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+
+CFLAGS ?= -O2 -g
+PKG_CONFIG ?= pkg-config
+INSTALL ?= install
+# Not simply `python3`: a version manager's shim in PATH would miss the distribution's pytest.
+PYTHON = /usr/bin/python3
+
+# yes | no
+WITH_SYSTEMD = $(call once,WITH_SYSTEMD,$(PKG_CONFIG) --exists libsystemd && echo yes || echo no)
+# address,undefined | thread | empty
+SANITIZE =
+# 1: warnings are errors
+DEVELOPER =
+# 1: instrument for gcov
+COVERAGE =
+# 1: show the commands
+V =
+
+# Evaluates a command when its variable is first used and keeps the answer, so that `make help`
+# and `make clean` ask nothing of pkg-config and config.mk may still replace any of these.
+once = $(eval $1 := $$(shell $2))$($1)
+
+packages = libevent_core libevent_extra libconfig jansson \
+	$(if $(filter yes,$(WITH_SYSTEMD)),libsystemd)
+DEPS_CFLAGS = $(call once,DEPS_CFLAGS,$(PKG_CONFIG) --cflags $(packages) 2>/dev/null)
+DEPS_LIBS = $(or $(call once,DEPS_LIBS,$(PKG_CONFIG) --print-errors --libs $(packages)),\
+	$(error a library is missing (see above); `sh packaging/install-deps` installs all of them))
+CHECK_CFLAGS = $(call once,CHECK_CFLAGS,$(PKG_CONFIG) --cflags check 2>/dev/null)
+CHECK_LIBS = $(or $(call once,CHECK_LIBS,$(PKG_CONFIG) --print-errors --libs check),\
+	$(error the unit tests need the library `check`; `sh packaging/install-deps` installs it))
+
+-include config.mk
+
+comma := ,
+variant := $(subst $(comma),-,$(SANITIZE))$(if $(COVERAGE),coverage)
+BUILD = build$(addprefix /,$(variant))
+
+warnings = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wformat=2 \
+	-Wundef -Wimplicit-fallthrough $(if $(DEVELOPER),-Werror)
+defines = -D_GNU_SOURCE -DHANDOFFD_VERSION=\"$(VERSION)\" -DHANDOFFD_SYSCONFDIR=\"$(SYSCONFDIR)\" \
+	$(if $(filter yes,$(WITH_SYSTEMD)),-DHAVE_SYSTEMD=1)
+# glibc warns about _FORTIFY_SOURCE without optimisation, and the sanitizers miss what it wraps.
+fortify = $(if $(SANITIZE)$(COVERAGE)$(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+instrument = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer) $(if $(COVERAGE),--coverage -O0)
+
+compile = $(strip $(CC) -std=gnu11 $(warnings) $(defines) $(fortify) -fstack-protector-strong -fPIE \
+	-pthread $(DEPS_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(instrument))
+link = $(strip $(CC) -pie -Wl,-z,relro,-z,now -pthread $(CFLAGS) $(instrument) $(LDFLAGS))
+
+library_objects = $(patsubst src/%.c,$(BUILD)/src/%.o,$(filter-out src/main.c,$(wildcard src/*.c)))
+unit_sources = $(wildcard tests/unit/*.c)
+unit_programs = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+unit_helpers = $(patsubst tests/unit/%.c,$(BUILD)/tests/%.o,\
+	$(filter-out tests/unit/test_%.c tests/unit/list_options.c,$(unit_sources)))
+list_options = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/list_options.c))
+daemon = $(BUILD)/handoffd
+library = $(BUILD)/libhandoffd.a
+
+Q = $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n')
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+.PHONY: all tests run check check-unit check-daemon check-tree demo bench coverage lint format \
+	install uninstall dist clean distclean help FORCE
+
+all: $(daemon)
+
+tests: $(unit_programs) $(list_options)
+
+# A stamp changes only when its text does; what was built with other flags, or from another set of
+# files, is older than its stamp and is made again.
+stamp = @mkdir -p $(@D); printf '%s\n' '$1' | cmp -s - $@ || printf '%s\n' '$1' >$@
+$(BUILD)/flags: FORCE
+	$(call stamp,$(compile) // $(link) $(DEPS_LIBS))
+$(BUILD)/members: FORCE
+	$(call stamp,$(library_objects) $(unit_helpers))
+
+$(BUILD)/src/%.o: src/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(compile) -MMD -MP -c -o $@ $<
+
+$(library): $(library_objects) $(BUILD)/members
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $(library_objects)
+
+$(daemon): $(BUILD)/src/main.o $(library)
+	$(say) LINK $@
+	$(Q)$(link) -o $@ $(BUILD)/src/main.o $(library) $(DEPS_LIBS) $(LIBS)
+
+$(BUILD)/tests/%.o: tests/unit/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(compile) $(CHECK_CFLAGS) -Isrc -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(unit_helpers) $(library) $(BUILD)/members
+	$(say) LINK $@
+	$(Q)$(link) -o $@ $< $(unit_helpers) $(library) $(CHECK_LIBS) $(DEPS_LIBS) $(LIBS)
+
+-include $(wildcard $(BUILD)/src/*.d $(BUILD)/tests/*.d)
+
+run: $(daemon)
+	$(daemon) -c etc/handoffd.conf
+
+run_tests = $(Q)$(PYTHON) tests/run --build $(BUILD) --sanitizer '$(SANITIZE)'
+
+check: all tests
+	$(run_tests) unit tree daemon
+
+check-unit: tests
+	$(run_tests) unit
+
+check-tree: all tests
+	$(run_tests) tree
+
+check-daemon: all
+	$(run_tests) daemon
+
+demo: $(daemon)
+	$(Q)HANDOFFD=$(CURDIR)/$(daemon) PYTHON=$(PYTHON) tests/demo/run
+
+bench: $(daemon)
+	$(Q)HANDOFFD=$(CURDIR)/$(daemon) PYTHON=$(PYTHON) tests/bench/run
+
+coverage:
+	$(Q)rm -rf build/coverage
+	$(Q)$(MAKE) COVERAGE=1 SANITIZE= check
+	$(Q)gcov -n -o build/coverage/src build/coverage/src/*.gcda 2>/dev/null | sh tests/coverage
+
+lint:
+	$(Q)sh tests/lint $(defines) $(DEPS_CFLAGS) $(CHECK_CFLAGS) $(CPPFLAGS)
+
+format:
+	$(Q)clang-format -i $(wildcard src/*.[ch] tests/unit/*.[ch])
+
+# The manual pages speak of /etc; an installation below another prefix reads its own directory.
+install_page = sed 's,/etc/handoffd,$(SYSCONFDIR)/handoffd,g' man/$2 >$(BUILD)/$2 && \
+	$(INSTALL) -D -m 0644 $(BUILD)/$2 $(DESTDIR)$(MANDIR)/$1/$2
+sample = $(DESTDIR)$(SYSCONFDIR)/handoffd/handoffd.conf
+
+install: $(daemon)
+	$(INSTALL) -D -m 0755 $(daemon) $(DESTDIR)$(SBINDIR)/handoffd
+	$(call install_page,man8,handoffd.8)
+	$(call install_page,man5,handoffd.conf.5)
+	@if [ -e '$(sample)' ]; then echo 'kept: $(sample)'; \
+	else set -x; $(INSTALL) -D -m 0644 etc/handoffd.conf '$(sample)'; fi
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/handoffd $(DESTDIR)$(MANDIR)/man8/handoffd.8 \
+		$(DESTDIR)$(MANDIR)/man5/handoffd.conf.5
+	@[ ! -e '$(sample)' ] || echo 'kept: $(sample)'
+
+dist:
+	@mkdir -p build
+	git archive --prefix=handoffd-$(VERSION)/ -o build/handoffd-$(VERSION).tar.gz HEAD
+
+clean:
+	rm -rf build
+
+distclean: clean
+	rm -rf config.mk config.log configure configure~ autom4te.cache
+
+help:
+	@echo 'make                build build/handoffd'
+	@echo 'make run            build, and run in the foreground with etc/handoffd.conf'
+	@echo 'make check          all tests; parts: check-unit, check-tree, check-daemon'
+	@echo 'make demo           threads, pools and waiting requests, shown with ApacheBench'
+	@echo 'make bench          throughput and latency, side by side with nginx'
+	@echo 'make lint           clang-tidy, cppcheck, shellcheck, mandoc -Tlint, clang-format'
+	@echo 'make format         clang-format the sources in place'
+	@echo 'make coverage       run the tests on an instrumented build, list lines covered per file'
+	@echo 'make install        into DESTDIR= under PREFIX=/usr/local; also uninstall'
+	@echo 'make dist           build/handoffd-$(VERSION).tar.gz of the last commit'
+	@echo 'make clean          remove build/; distclean: what configure made, too'
+	@echo
+	@echo 'Variables: SANITIZE=address,undefined or thread, DEVELOPER=1 (-Werror), V=1 (commands),'
+	@echo '           WITH_SYSTEMD=yes or no, CC, CFLAGS, CPPFLAGS, LDFLAGS, LIBS, PKG_CONFIG, PYTHON'
