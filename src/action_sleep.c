@@ -1,0 +1,32 @@
+/* sleep: blocks a worker for a while, as a call into a slow database does. */
+#include "action.h"
+#include "duration_settings.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct option_row options[] = {
+    DURATION_OPTION("How long the worker is blocked."),
+    {0},
+};
+
+static int run(struct request *request, const void *settings)
+{
+    static const char body[] = "done\n";
+    const struct duration_settings *s = settings;
+
+    if (s->duration && !task_sleep_until(&request->task, clock_now_ns() + s->duration))
+        return -ECANCELED;
+    response_static(request, 200, "text/plain; charset=utf-8", body, strlen(body));
+    return 0;
+}
+
+const struct action action_sleep = {
+    .conf = {.name = "sleep",
+             .blocking = true,
+             .methods = action_methods_any,
+             .options = options,
+             .settings_size = sizeof(struct duration_settings),
+             .doc = "Blocks a worker for a while."},
+    .run = run,
+};

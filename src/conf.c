@@ -1,0 +1,442 @@
+/* DESIGN
+ *
+ * conf_load reads the file (conf_file.c), then completes and cross-checks what was read: what is not
+ * written but exists all the same (the pool "default", the listener "main"), names that refer to
+ * others, headers, the actions' own checks, and the router, whose conflicts are faults too.  Every
+ * step goes on after a fault, so that one run reports all of them. */
+#include "conf.h"
+
+#include "conf_file.h"
+#include "http_method.h"
+#include "listen_address.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void conf_faults_add(struct conf_faults *faults, const char *where, const char *fmt, ...)
+{
+    struct conf_fault *items =
+        reallocarray(faults->items, faults->count + 1, sizeof *faults->items);
+    struct strbuf text = {0};
+    va_list ap;
+
+    if (!items) {
+        faults->out_of_memory = true;
+        return;
+    }
+    faults->items = items;
+    va_start(ap, fmt);
+    strbuf_addv(&text, fmt, ap);
+    va_end(ap);
+    items[faults->count].where = strdup(where);
+    items[faults->count].text = strbuf_take(&text);
+    if (!items[faults->count].where || !items[faults->count].text)
+        faults->out_of_memory = true;
+    faults->count++;
+}
+
+void conf_faults_clear(struct conf_faults *faults)
+{
+    for (size_t i = 0; i < faults->count; i++) {
+        free(faults->items[i].where);
+        free(faults->items[i].text);
+    }
+    free(faults->items);
+    *faults = (struct conf_faults){0};
+}
+
+void conf_check_fault(const struct conf_check *check, const char *option, const char *fmt, ...)
+{
+    struct strbuf text = {0};
+    va_list ap;
+
+    va_start(ap, fmt);
+    strbuf_addv(&text, fmt, ap);
+    va_end(ap);
+    conf_faults_add(check->faults, check->locate(check, option), "routes[%zu].%s: %s",
+                    check->route->index, option, strbuf_cstr(&text));
+    strbuf_free(&text);
+}
+
+int conf_find_pool(const struct conf *conf, const char *name)
+{
+    for (size_t i = 0; i < conf->n_pools; i++)
+        if (!strcmp(conf->pools[i].name, name))
+            return (int)i;
+    return -1;
+}
+
+int conf_find_listener(const struct conf *conf, const char *name)
+{
+    for (size_t i = 0; i < conf->n_listeners; i++)
+        if (!strcmp(conf->listeners[i].name, name))
+            return (int)i;
+    return -1;
+}
+
+static unsigned usable_cpus(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return (unsigned)CPU_COUNT(&set);
+    return 1;
+}
+
+unsigned conf_pool_threads(const struct conf_pool *pool)
+{
+    unsigned wanted = usable_cpus() + 4;
+
+    if (pool->threads != OPTION_WORD)
+        return (unsigned)pool->threads;
+    return wanted < 32 ? wanted : 32;
+}
+
+unsigned conf_server_loops(const struct conf_server *server)
+{
+    unsigned cpus = usable_cpus();
+
+    if (server->loops != OPTION_WORD)
+        return (unsigned)server->loops;
+    return cpus < 64 ? cpus : 64;
+}
+
+char *conf_resolve_path(const struct conf *conf, const char *path)
+{
+    const char *slash = strrchr(conf->path, '/');
+    struct strbuf full = {0};
+
+    if (path[0] != '/' && slash)
+        strbuf_add(&full, conf->path, (size_t)(slash - conf->path) + 1);
+    strbuf_adds(&full, path);
+    return strbuf_take(&full);
+}
+
+/* ---- completing ------------------------------------------------------------------------------ */
+
+struct loader {
+    struct conf *conf;
+    struct conf_places *places;
+    struct conf_faults *faults;
+};
+
+static const char *locate(const struct conf_check *check, const char *option)
+{
+    return conf_places_route(check->source, check->route->index, option);
+}
+
+static int add_default_pool(struct conf *conf)
+{
+    struct conf_pool *pools;
+
+    if (conf_find_pool(conf, "default") >= 0)
+        return 0;
+    pools = reallocarray(conf->pools, conf->n_pools + 1, sizeof *pools);
+    if (!pools)
+        return -ENOMEM;
+    conf->pools = pools;
+    memmove(pools + 1, pools, conf->n_pools * sizeof *pools);
+    conf->n_pools++;
+    pools[0] = (struct conf_pool){.name = strdup("default")};
+    return pools[0].name ? option_set_defaults(conf_pool_options, &pools[0]) : -ENOMEM;
+}
+
+static int add_default_listener(struct loader *l)
+{
+    struct conf *conf = l->conf;
+
+    /* With faults around, the listeners may be missing because they were refused. */
+    if (conf->n_listeners || l->faults->count)
+        return 0;
+    conf->listeners = calloc(1, sizeof *conf->listeners);
+    if (!conf->listeners)
+        return -ENOMEM;
+    conf->n_listeners = 1;
+    conf->listeners[0].name = strdup("main");
+    conf->listeners[0].address = strdup("127.0.0.1:8080");
+    if (!conf->listeners[0].name || !conf->listeners[0].address)
+        return -ENOMEM;
+    return option_set_defaults(conf_listener_options, &conf->listeners[0]);
+}
+
+static void check_listeners(struct loader *l)
+{
+    const struct conf *conf = l->conf;
+
+    for (size_t i = 0; i < conf->n_listeners; i++) {
+        const struct conf_listener *listener = &conf->listeners[i];
+        const char *where = conf_places_section(l->places, "listeners", listener->name);
+        struct listen_address parsed;
+        struct strbuf why = {0};
+
+        if (!listener->address)
+            continue;
+        if (listen_address_parse(listener->address, &parsed, &why))
+            conf_faults_add(l->faults, where, "listeners.%s.address: %s", listener->name,
+                            strbuf_cstr(&why));
+        for (size_t j = 0; j < i && !listen_address_is_any_port(listener->address); j++)
+            if (conf->listeners[j].address &&
+                !strcmp(conf->listeners[j].address, listener->address))
+                conf_faults_add(l->faults, where,
+                                "listeners.%s.address: \"%s\" is the address of the listener "
+                                "\"%s\" too; allowed: an address of its own",
+                                listener->name, listener->address, conf->listeners[j].name);
+        strbuf_free(&why);
+    }
+    if (conf->n_listeners > CONF_MAX_LISTENERS)
+        conf_faults_add(l->faults, l->conf->path, "listeners: found %zu; allowed: at most %d",
+                        conf->n_listeners, CONF_MAX_LISTENERS);
+}
+
+/* ---- routes ---------------------------------------------------------------------------------- */
+
+static void unknown_name(const struct conf_check *check, const char *option, const char *name,
+                         size_t count, const char *(*name_at)(const struct conf *, size_t))
+{
+    struct str_nearest nearest = {.wanted = name};
+    struct strbuf known = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        str_nearest_try(&nearest, name_at(check->conf, i));
+        strbuf_addf(&known, "%s\"%s\"", i ? ", " : "", name_at(check->conf, i));
+    }
+    conf_check_fault(check, option, "found \"%s\", which is not configured%s%s%s; allowed: %s",
+                     name, nearest.best ? "; did you mean \"" : "",
+                     nearest.best ? nearest.best : "", nearest.best ? "\"?" : "",
+                     strbuf_cstr(&known));
+    strbuf_free(&known);
+}
+
+static const char *pool_name_at(const struct conf *conf, size_t i)
+{
+    return conf->pools[i].name;
+}
+
+static const char *listener_name_at(const struct conf *conf, size_t i)
+{
+    return conf->listeners[i].name;
+}
+
+void conf_check_pool(const struct conf_check *check, const char *option, const char *name)
+{
+    unknown_name(check, option, name, check->conf->n_pools, pool_name_at);
+}
+
+static void resolve_names(struct conf_route *route, const struct conf_check *check)
+{
+    const struct conf *conf = check->conf;
+
+    if (route->action && route->action->blocking && route->pool) {
+        route->pool_index = conf_find_pool(conf, route->pool);
+        if (route->pool_index < 0)
+            conf_check_pool(check, "pool", route->pool);
+    }
+    for (size_t i = 0; i < route->listener.count; i++) {
+        int index = conf_find_listener(conf, route->listener.items[i]);
+
+        if (index < 0)
+            unknown_name(check, "listener", route->listener.items[i], conf->n_listeners,
+                         listener_name_at);
+        else if (index < CONF_MAX_LISTENERS)
+            route->listener_mask |= UINT64_C(1) << index;
+    }
+    if (!route->listener.count)
+        route->listener_mask = UINT64_MAX;
+}
+
+static void resolve_methods(struct conf_route *route)
+{
+    const char *const *defaults = route->action ? route->action->methods : NULL;
+
+    for (size_t i = 0; i < route->methods.count; i++)
+        route->method_mask |= METHOD_BIT(http_method_find(route->methods.items[i]));
+    for (size_t i = 0; !route->methods.count && defaults && defaults[i]; i++)
+        route->method_mask |= METHOD_BIT(http_method_find(defaults[i]));
+}
+
+/* Headers that the daemon writes itself; a second one would break framing or contradict it. */
+static bool reserved_header(const char *name)
+{
+    static const char *const reserved[] = {"Content-Length", "Transfer-Encoding", "Connection",
+                                           "Date",           "X-Request-Id",      "Keep-Alive",
+                                           "Upgrade",        "Trailer",           NULL};
+
+    for (size_t i = 0; reserved[i]; i++)
+        if (!strcasecmp(reserved[i], name))
+            return true;
+    return false;
+}
+
+static bool valid_header_name(const char *name)
+{
+    static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ"; /* tchar, RFC 9110, 5.6.2 */
+
+    return *name && name[strspn(name, token)] == '\0';
+}
+
+static bool valid_header_value(const char *value)
+{
+    for (; *value; value++)
+        if (((unsigned char)*value < 0x20 && *value != '\t') || *value == 0x7f)
+            return false;
+    return true;
+}
+
+/* Heads are put together in a buffer of fixed size (loop.h). */
+enum { MAX_HEADER_BLOCK = 8192 };
+
+static int build_header_block(struct conf_route *route, const struct conf_check *check)
+{
+    struct strbuf block = {0};
+
+    for (size_t i = 0; i < route->headers.count; i++) {
+        const struct pair *header = &route->headers.items[i];
+
+        if (!valid_header_name(header->name))
+            conf_check_fault(check, "headers",
+                             "\"%s\" is no header name; allowed: letters, digits "
+                             "and !#$%%&'*+-.^_`|~",
+                             header->name);
+        else if (reserved_header(header->name))
+            conf_check_fault(check, "headers",
+                             "\"%s\" is written by the daemon itself; allowed: "
+                             "any other header",
+                             header->name);
+        else if (!valid_header_value(header->value))
+            conf_check_fault(check, "headers",
+                             "the value of \"%s\" has control characters; "
+                             "allowed: printable text and tabs",
+                             header->name);
+        strbuf_addf(&block, "%s: %s\r\n", header->name, header->value);
+    }
+    if (block.len > MAX_HEADER_BLOCK)
+        conf_check_fault(check, "headers", "found %zu bytes; allowed: at most %d in all", block.len,
+                         MAX_HEADER_BLOCK);
+    route->header_block = strbuf_take(&block);
+    return route->header_block ? 0 : -ENOMEM;
+}
+
+static int add_to_router(struct loader *l, const struct conf_route *route,
+                         const struct conf_check *check)
+{
+    struct strbuf why = {0};
+    size_t other = 0;
+    int r;
+
+    if (!route->path || !route->method_mask)
+        return 0;
+    r = router_add(l->conf->router, route->path, route->method_mask, route->listener_mask,
+                   route->index, &other, &why);
+    if (r == -EINVAL)
+        conf_check_fault(check, "path", "found \"%s\": %s", route->path, strbuf_cstr(&why));
+    else if (r == -EEXIST)
+        conf_check_fault(check, "path",
+                         "\"%s\" matches the same requests as routes[%zu], \"%s\" (%s); allowed: "
+                         "another path, method or listener",
+                         route->path, other, l->conf->routes[other].path,
+                         conf_places_route(l->places, other, "path"));
+    strbuf_free(&why);
+    return r == -ENOMEM ? r : 0;
+}
+
+static int complete_route(struct loader *l, struct conf_route *route)
+{
+    const struct conf_check check = {.conf = l->conf,
+                                     .route = route,
+                                     .faults = l->faults,
+                                     .locate = locate,
+                                     .source = l->places};
+    int r;
+
+    resolve_names(route, &check);
+    resolve_methods(route);
+    r = build_header_block(route, &check);
+    if (!r)
+        r = add_to_router(l, route, &check);
+    /* Runs after faults too: `create` takes what is missing or was refused as not set. */
+    if (!r && route->action && route->action->create)
+        r = route->action->create(route->settings, &check);
+    return r;
+}
+
+static int complete(struct loader *l)
+{
+    struct conf *conf = l->conf;
+    int r = add_default_pool(conf);
+
+    if (!r)
+        r = add_default_listener(l);
+    if (!r && !(conf->router = router_new()))
+        r = -ENOMEM;
+    if (!r)
+        check_listeners(l);
+    for (size_t i = 0; i < conf->n_routes && !r; i++) {
+        conf->routes[i].index = i;
+        r = complete_route(l, &conf->routes[i]);
+    }
+    return r;
+}
+
+struct conf *conf_load(const struct conf_source *source, struct conf_faults *faults)
+{
+    struct loader l = {.conf = calloc(1, sizeof(struct conf)), .faults = faults};
+    int r = -ENOMEM;
+
+    if (l.conf && (l.conf->path = strdup(source->path)))
+        r = conf_file_read(source, l.conf, &l.places, faults);
+    if (!r)
+        r = complete(&l);
+    if (r == -ENOMEM)
+        conf_faults_add(faults, source->path, "out of memory");
+    conf_places_free(l.places);
+    if (!r && !faults->count)
+        return l.conf;
+    conf_free(l.conf);
+    return NULL;
+}
+
+static void free_route(struct conf_route *route)
+{
+    if (route->action && route->settings) {
+        if (route->action->destroy)
+            route->action->destroy(route->settings);
+        option_clear_all(route->action->options, route->settings);
+    }
+    free(route->settings);
+    free(route->header_block);
+    option_clear_all(conf_route_options, route);
+}
+
+void conf_free(struct conf *conf)
+{
+    if (!conf)
+        return;
+    for (size_t i = 0; i < conf->n_routes; i++)
+        free_route(&conf->routes[i]);
+    for (size_t i = 0; i < conf->n_pools; i++) {
+        option_clear_all(conf_pool_options, &conf->pools[i]);
+        free(conf->pools[i].name);
+    }
+    for (size_t i = 0; i < conf->n_listeners; i++) {
+        option_clear_all(conf_listener_options, &conf->listeners[i]);
+        free(conf->listeners[i].name);
+    }
+    option_clear_all(conf_server_options, &conf->server);
+    router_free(conf->router);
+    free(conf->routes);
+    free(conf->pools);
+    free(conf->listeners);
+    free(conf->path);
+    free(conf);
+}
+
+void conf_restart_diff(const struct conf *running, const struct conf *next, struct strbuf *out)
+{
+    for (const struct option_row *row = conf_server_options; row->name; row++)
+        if ((row->flags & OPTION_RESTART) && !option_equal(row, &running->server, &next->server))
+            strbuf_addf(out, "%sserver.%s", out->len ? ", " : "", row->name);
+}

@@ -1,0 +1,58 @@
+/* The option rows of everything but the actions, which keep theirs beside their code. */
+#include "clock.h"
+#include "conf.h"
+#include "http_method.h"
+
+#define MIB (INT64_C(1) << 20)
+
+static const char *const word_auto[] = {"auto", NULL};
+static const char *const log_levels[] = {"error", "warning", "notice", "info", "debug", NULL};
+static const char *const spawn_kinds[] = {"eager", "on-demand", NULL};
+
+const struct option_row conf_server_options[] = {
+    {"loops", OPTION_INT, offsetof(struct conf_server, loops), "1", 1, 64, word_auto,
+     OPTION_RESTART, "event loops",
+     "Event loops, each on a thread of its own; \"auto\" is one per CPU of the affinity mask."},
+    {"drain_timeout", OPTION_DURATION, offsetof(struct conf_server, drain_timeout), "30s", 0,
+     3600 * NS_PER_SEC, NULL, 0, "seconds",
+     "How long a stop waits for requests that run or wait before it answers them with 503."},
+    {"log_level", OPTION_ENUM, offsetof(struct conf_server, log_level), "info", 0, 0, log_levels, 0,
+     NULL, "The least important messages that are logged."},
+    {0},
+};
+
+const struct option_row conf_listener_options[] = {
+    {"address", OPTION_STRING, offsetof(struct conf_listener, address), NULL, 1, 255, NULL,
+     OPTION_REQUIRED, NULL, "\"HOST:PORT\", \"[IPV6]:PORT\", \"PORT\" or \"unix:PATH\"."},
+    {"mode", OPTION_MODE, offsetof(struct conf_listener, mode), "0660", 0, 0777, NULL, 0, NULL,
+     "The file mode of a unix socket."},
+    {0},
+};
+
+const struct option_row conf_pool_options[] = {
+    {"threads", OPTION_INT, offsetof(struct conf_pool, threads), "40", 1, 4096, word_auto, 0,
+     "threads", "Threads of the pool; \"auto\" is min(32, CPUs + 4) by the affinity mask."},
+    {"queue_depth", OPTION_INT, offsetof(struct conf_pool, queue_depth), "400", 0, 1000000, NULL, 0,
+     "tasks", "Tasks that may wait for a thread; with 0 a task runs at once or is refused."},
+    {"spawn", OPTION_ENUM, offsetof(struct conf_pool, spawn), "eager", 0, 0, spawn_kinds, 0, NULL,
+     "When threads are made: all at start, or one whenever none is idle."},
+    {"stack_size", OPTION_SIZE, offsetof(struct conf_pool, stack_size), "256k", MIB / 16, 64 * MIB,
+     NULL, 0, "bytes", "The stack of a thread; a reload changes it for new threads."},
+    {0},
+};
+
+const struct option_row conf_route_options[] = {
+    {"path", OPTION_STRING, offsetof(struct conf_route, path), NULL, 1, 1024, NULL, OPTION_REQUIRED,
+     NULL, "\"/exact\", \"/prefix/*\" or with named segments, \"/jobs/{id}\"."},
+    {"methods", OPTION_STRINGS, offsetof(struct conf_route, methods), NULL, 0, 0, http_method_names,
+     0, NULL, "The methods that the route takes."},
+    {"listener", OPTION_STRINGS, offsetof(struct conf_route, listener), NULL, 0, 0, NULL, 0, NULL,
+     "The listeners that have the route."},
+    {"action", OPTION_STRING, offsetof(struct conf_route, action_name), NULL, 1, 64, NULL,
+     OPTION_REQUIRED, NULL, "What the route does."},
+    {"pool", OPTION_STRING, offsetof(struct conf_route, pool), "default", 1, 64, NULL,
+     OPTION_BLOCKING, NULL, "The pool whose threads run a blocking action."},
+    {"headers", OPTION_PAIRS, offsetof(struct conf_route, headers), NULL, 0, 0, NULL, 0, NULL,
+     "Headers added to the route's answers."},
+    {0},
+};

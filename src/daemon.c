@@ -1,0 +1,96 @@
+#include "daemon.h"
+
+#include "server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+void daemon_wake(void *arg)
+{
+    const struct daemon *daemon = arg;
+    const uint64_t one = 1;
+
+    while (write(daemon->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+}
+
+int daemon_init(struct daemon *daemon, const struct conf_source *source)
+{
+    *daemon = (struct daemon){.source = *source};
+    vitals_init(&daemon->vitals);
+    daemon->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return daemon->wake_fd < 0 ? -errno : 0;
+}
+
+int daemon_start_loops(struct daemon *daemon, const struct conf *conf)
+{
+    unsigned wanted = conf_server_loops(&conf->server);
+    int r = 0;
+
+    daemon->loops = calloc(wanted, sizeof(struct loop *));
+    if (!daemon->loops)
+        return -ENOMEM;
+    while (!r && daemon->n_loops < wanted) {
+        struct loop *loop = loop_new(daemon->n_loops, daemon_wake, daemon);
+
+        if (!loop)
+            return -errno;
+        daemon->loops[daemon->n_loops++] = loop;
+        r = loop_start(loop);
+    }
+    return r;
+}
+
+void daemon_call_loops(struct daemon *daemon, void (*call)(struct loop *loop, void *arg), void *arg)
+{
+    for (unsigned i = 0; i < daemon->n_loops; i++)
+        if (daemon->loops[i]->started)
+            loop_call(daemon->loops[i], call, arg);
+}
+
+void daemon_reap(struct daemon *daemon)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; daemon->snapshot && i < daemon->snapshot->conf->n_pools; i++)
+        pool_reap(daemon->snapshot->pools[i]);
+    for (size_t i = 0; i < daemon->n_retired; i++)
+        if (pool_reap(daemon->retired[i]))
+            daemon->retired[kept++] = daemon->retired[i];
+        else
+            pool_unref(daemon->retired[i]);
+    daemon->n_retired = kept;
+}
+
+static void stop_pool(struct pool *pool)
+{
+    pool_stop(pool);
+    pool_join(pool);
+}
+
+void daemon_stop(struct daemon *daemon)
+{
+    struct snapshot *snapshot = daemon->snapshot;
+
+    for (unsigned i = 0; i < daemon->n_loops; i++)
+        loop_stop(daemon->loops[i]);
+    for (size_t i = 0; snapshot && i < snapshot->conf->n_pools; i++)
+        stop_pool(snapshot->pools[i]);
+    for (size_t i = 0; i < daemon->n_retired; i++) {
+        stop_pool(daemon->retired[i]);
+        pool_unref(daemon->retired[i]);
+    }
+    for (unsigned i = 0; i < daemon->n_loops; i++)
+        loop_free(daemon->loops[i]);
+    for (size_t i = 0; snapshot && i < snapshot->conf->n_listeners; i++)
+        listener_unref(daemon->listeners[i]);
+    snapshot_unref(snapshot);
+    free(daemon->listeners);
+    free(daemon->retired);
+    free(daemon->loops);
+    if (daemon->wake_fd >= 0)
+        close(daemon->wake_fd);
+    vitals_destroy(&daemon->vitals);
+}

@@ -1,0 +1,165 @@
+/* DESIGN
+ *
+ * Loop actions run right here.  Blocking ones become tasks; those of one turn of the loop gather in
+ * the loop's batches and are submitted together when the turn ends, so that a pool's lock is taken
+ * once and one worker at most is woken, however many requests a turn has brought. */
+#include "dispatch.h"
+
+#include "action.h"
+#include "log.h"
+#include "loop.h"
+#include "problem.h"
+#include "reply.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* On a worker's thread. */
+static void run_task(struct task *task)
+{
+    struct request *request = container_of(task, struct request, task);
+    const struct conf_route *route = request->route;
+
+    request_hand_over(request, REQUEST_OF_LOOP, REQUEST_OF_POOL);
+    request->result = action_of(route->action)->run(request, route->settings);
+    request_hand_over(request, REQUEST_OF_POOL, REQUEST_OF_LOOP);
+}
+
+static void respond_failure(struct request *request)
+{
+    static struct log_limit limit = {.interval_ns = NS_PER_SEC};
+
+    if (request->result == -ECANCELED) {
+        problem_respond(request, 503, "draining", "the daemon is stopping");
+        response_add_header(request, "Retry-After", "1");
+        return;
+    }
+    log_limited(&limit, LOG_LEVEL_ERROR, "request %s: route %s: action %s failed: %s", request->id,
+                request->route->path, request->route->action->name, strerror(-request->result));
+    problem_respond(request, 500, "action_failed", "the action failed: %s",
+                    strerror(-request->result));
+}
+
+enum { RETRY_AFTER_MIN = 1, RETRY_AFTER_MAX = 30 };
+
+/* Seconds until the queue as it stands has been worked off, by the mean run time so far. */
+static unsigned retry_after(struct pool *pool)
+{
+    struct pool_stats stats;
+    double seconds;
+
+    pool_get_stats(pool, &stats);
+    if (!stats.ran)
+        return RETRY_AFTER_MIN;
+    seconds = (double)stats.run_ns / (double)stats.ran / (double)NS_PER_SEC *
+              (double)(stats.queued + stats.busy) / (double)stats.threads;
+    if (seconds >= RETRY_AFTER_MAX)
+        return RETRY_AFTER_MAX;
+    return seconds <= RETRY_AFTER_MIN ? RETRY_AFTER_MIN : (unsigned)(seconds + 0.999);
+}
+
+static void refuse(struct exchange *x, enum task_end reason)
+{
+    static struct log_limit limit = {.interval_ns = NS_PER_SEC};
+    struct request *request = &x->request;
+    struct pool *pool = request->snapshot->pools[request->route->pool_index];
+    char *seconds = arena_alloc(&request->arena, 16);
+
+    if (reason == TASK_DRAINING)
+        problem_respond(request, 503, "draining", "the daemon is stopping");
+    else
+        problem_respond(request, 503, "queue_full",
+                        "every thread of the pool \"%s\" is busy and its queue is full",
+                        pool_name(pool));
+    if (reason == TASK_QUEUE_FULL)
+        log_limited(&limit, LOG_LEVEL_WARNING,
+                    "pool %s: queue full, request %s for route %s refused", pool_name(pool),
+                    request->id, request->route->path);
+    if (seconds) {
+        snprintf(seconds, 16, "%u", retry_after(pool));
+        response_add_header(request, "Retry-After", seconds);
+    }
+    reply_send(x);
+}
+
+/* On the loop's thread again: the task ran, or was turned out of its queue. */
+static void on_task_done(struct mail *mail)
+{
+    struct task *task = container_of(mail, struct task, done);
+    struct request *request = container_of(task, struct request, task);
+    struct exchange *x = exchange_of(request);
+
+    if (task->end != TASK_RAN) {
+        refuse(x, task->end);
+        return;
+    }
+    if (request->result)
+        respond_failure(request);
+    reply_send(x);
+}
+
+static void flush_batch(struct loop_batch *batch)
+{
+    static struct log_limit limit = {.interval_ns = NS_PER_SEC};
+    struct task_list tasks = batch->tasks, refused;
+    struct pool *pool = pool_ref(batch->pool); /* refusals may let the last request go */
+    struct task *task;
+    int r;
+
+    batch->tasks = (struct task_list){0};
+    r = pool_submit(pool, &tasks, &refused);
+    if (r)
+        log_limited(&limit, LOG_LEVEL_ERROR,
+                    "pool %s: cannot make a thread: %s; tasks wait for the threads there are",
+                    pool_name(pool), strerror(-r));
+    while ((task = task_list_pop(&refused)))
+        refuse(exchange_of(container_of(task, struct request, task)), task->end);
+    pool_unref(pool);
+}
+
+void dispatch_flush(struct loop *loop)
+{
+    /* Answers to refused tasks cannot add to the batches: requests are read in the next turn. */
+    for (unsigned i = 0; i < loop->n_batches; i++)
+        flush_batch(&loop->batches[i]);
+    loop->n_batches = 0;
+}
+
+static void enqueue(struct exchange *x)
+{
+    struct loop *loop = x->loop;
+    struct request *request = &x->request;
+    struct pool *pool = request->snapshot->pools[request->route->pool_index];
+    struct task *task = &request->task;
+    unsigned i = 0;
+
+    task->run = run_task;
+    task->done.deliver = on_task_done;
+    while (i < loop->n_batches && loop->batches[i].pool != pool)
+        i++;
+    if (i == LOOP_MAX_BATCHES) {
+        dispatch_flush(loop);
+        i = 0;
+    }
+    if (i == loop->n_batches)
+        loop->batches[loop->n_batches++] = (struct loop_batch){.pool = pool};
+    task_list_add(&loop->batches[i].tasks, task);
+}
+
+void dispatch_run(struct exchange *x)
+{
+    struct request *request = &x->request;
+    const struct conf_route *route = request->route;
+
+    if (!route->action->blocking) {
+        request->result = action_of(route->action)->run(request, route->settings);
+        if (request->result)
+            respond_failure(request);
+        reply_send(x);
+    } else if (x->loop->refusing) {
+        refuse(x, TASK_DRAINING);
+    } else {
+        enqueue(x);
+    }
+}

@@ -1,0 +1,16 @@
+/* dispatch.h - runs a routed request: on the loop, or in its pool.  The loop's thread only. */
+#ifndef HANDOFFD_DISPATCH_H
+#define HANDOFFD_DISPATCH_H
+
+#include "exchange.h"
+
+struct loop;
+
+/* Takes an exchange whose request has its route, and sees to it that it is answered: at once for
+ * loop actions, later for blocking ones. */
+void dispatch_run(struct exchange *exchange);
+
+/* Submits the blocking requests of this turn, one batch for each pool. */
+void dispatch_flush(struct loop *loop);
+
+#endif

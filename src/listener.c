@@ -1,0 +1,215 @@
+#include "listener.h"
+
+#include "listen_address.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { BACKLOG = 4096 }; /* the kernel cuts it to net.core.somaxconn */
+
+static int fail(const char *what, const char *address, int error, struct strbuf *why)
+{
+    strbuf_addf(why, "cannot %s %s: %s", what, address, strerror(error));
+    return -1;
+}
+
+static int new_socket(int family)
+{
+    return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/* ---- TCP ------------------------------------------------------------------------------------- */
+
+static int bind_tcp(const struct addrinfo *info, const char *host, struct strbuf *why,
+                    const char *address)
+{
+    const int on = 1, v6only = *host != '\0';
+    int fd = new_socket(info->ai_family);
+
+    if (fd < 0)
+        return fail("make a socket for", address, errno, why);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    /* Accepted connections inherit it: answers are not held back for delayed ACKs. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (info->ai_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof v6only);
+    if (bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
+        fail("listen on", address, errno, why);
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* Without a host: every address, of IPv6 and IPv4 where the host has both. */
+static int open_any(const struct listen_address *parsed, const char *address, struct strbuf *why)
+{
+    struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons(parsed->port)};
+    struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = htons(parsed->port)};
+    struct addrinfo info = {
+        .ai_family = AF_INET6, .ai_addr = (struct sockaddr *)&any6, .ai_addrlen = sizeof any6};
+    int probe = new_socket(AF_INET6);
+
+    if (probe < 0)
+        info = (struct addrinfo){
+            .ai_family = AF_INET, .ai_addr = (struct sockaddr *)&any4, .ai_addrlen = sizeof any4};
+    else
+        close(probe);
+    return bind_tcp(&info, "", why, address);
+}
+
+static int open_tcp(const struct listen_address *parsed, const char *address, struct strbuf *why)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found;
+    char port[8];
+    int fd, r;
+
+    if (!*parsed->host)
+        return open_any(parsed, address, why);
+    snprintf(port, sizeof port, "%u", (unsigned)parsed->port);
+    r = getaddrinfo(parsed->host, port, &hints, &found);
+    if (r) {
+        strbuf_addf(why, "cannot find the host of %s: %s", address, gai_strerror(r));
+        return -1;
+    }
+    fd = bind_tcp(found, parsed->host, why, address);
+    freeaddrinfo(found);
+    return fd;
+}
+
+static char *tcp_name(int fd)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof sa;
+    char host[NI_MAXHOST], port[NI_MAXSERV], *name;
+
+    if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0 ||
+        getnameinfo((struct sockaddr *)&sa, len, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV))
+        return NULL;
+    if (asprintf(&name, sa.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port) < 0)
+        return NULL;
+    return name;
+}
+
+/* ---- unix sockets ---------------------------------------------------------------------------- */
+
+/* Removes a socket file that nobody listens on any more.  Whatever else is there stays. */
+static void remove_stale(const struct sockaddr_un *sun)
+{
+    struct stat st;
+    int fd;
+
+    if (lstat(sun->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+        return;
+    fd = new_socket(AF_UNIX);
+    if (fd < 0)
+        return;
+    if (connect(fd, (const struct sockaddr *)sun, sizeof *sun) < 0 && errno == ECONNREFUSED)
+        unlink(sun->sun_path);
+    close(fd);
+}
+
+static int open_unix(const struct listen_address *parsed, int64_t mode, const char *address,
+                     struct strbuf *why)
+{
+    struct sockaddr_un sun = {.sun_family = AF_UNIX};
+    int fd = new_socket(AF_UNIX);
+
+    if (fd < 0)
+        return fail("make a socket for", address, errno, why);
+    memcpy(sun.sun_path, parsed->path, sizeof sun.sun_path);
+    remove_stale(&sun);
+    /* The mode of the socket itself is what the file is made with, so that there is no moment in
+     * which it is more open than it should be; chmod undoes what the umask took away. */
+    if (fchmod(fd, (mode_t)mode) < 0 || bind(fd, (struct sockaddr *)&sun, sizeof sun) < 0 ||
+        chmod(sun.sun_path, (mode_t)mode) < 0 || listen(fd, BACKLOG) < 0) {
+        fail("listen on", address, errno, why);
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static void note_unix_file(struct listener *listener, const char *path)
+{
+    struct stat st;
+
+    if (lstat(path, &st) < 0)
+        return;
+    listener->unix_path = strdup(path);
+    listener->unix_dev = st.st_dev;
+    listener->unix_ino = st.st_ino;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+struct listener *listener_open(const struct conf_listener *conf, struct strbuf *why)
+{
+    struct listener *listener = calloc(1, sizeof *listener);
+    struct listen_address parsed;
+
+    if (!listener) {
+        strbuf_adds(why, "out of memory");
+        return NULL;
+    }
+    listener->refs = 1;
+    listener->fd = -1;
+    listener->address = strdup(conf->address);
+    if (listen_address_parse(conf->address, &parsed, why) == 0)
+        listener->fd = parsed.kind == LISTEN_UNIX
+                           ? open_unix(&parsed, conf->mode, conf->address, why)
+                           : open_tcp(&parsed, conf->address, why);
+    if (listener->fd >= 0) {
+        listener->bound =
+            parsed.kind == LISTEN_UNIX ? strdup(conf->address) : tcp_name(listener->fd);
+        if (parsed.kind == LISTEN_UNIX)
+            note_unix_file(listener, parsed.path);
+        if (listener->bound && listener->address)
+            return listener;
+        strbuf_adds(why, "out of memory");
+    }
+    listener_unref(listener);
+    return NULL;
+}
+
+struct listener *listener_ref(struct listener *listener)
+{
+    listener->refs++;
+    return listener;
+}
+
+void listener_unref(struct listener *listener)
+{
+    struct stat st;
+
+    if (!listener || --listener->refs)
+        return;
+    if (listener->unix_path && lstat(listener->unix_path, &st) == 0 &&
+        st.st_dev == listener->unix_dev && st.st_ino == listener->unix_ino)
+        unlink(listener->unix_path);
+    if (listener->fd >= 0)
+        close(listener->fd);
+    free(listener->unix_path);
+    free(listener->address);
+    free(listener->bound);
+    free(listener);
+}
+
+int listener_set_mode(struct listener *listener, int64_t mode)
+{
+    if (!listener->unix_path)
+        return 0;
+    return chmod(listener->unix_path, (mode_t)mode) < 0 ? -errno : 0;
+}

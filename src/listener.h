@@ -1,0 +1,31 @@
+/* listener.h - listening sockets.  Opened and closed by one thread (the supervisor's); loops accept
+ * from duplicates of their descriptors. */
+#ifndef HANDOFFD_LISTENER_H
+#define HANDOFFD_LISTENER_H
+
+#include "conf.h"
+#include "str.h"
+
+#include <sys/types.h>
+
+struct listener {
+    unsigned refs;
+    char *address; /* as configured */
+    char *bound;   /* as bound: the port that the kernel chose, the host as it resolved */
+    int fd;
+    char *unix_path; /* removed when the listener closes; NULL for TCP */
+    dev_t unix_dev;
+    ino_t unix_ino;
+};
+
+/* Binds and listens.  NULL with the reason in `why`. */
+struct listener *listener_open(const struct conf_listener *conf, struct strbuf *why);
+
+struct listener *listener_ref(struct listener *listener);
+/* The last one closes the socket and removes a unix socket's file, if it is still the same. */
+void listener_unref(struct listener *listener);
+
+/* Brings a unix socket's file to another mode.  0 or -errno. */
+int listener_set_mode(struct listener *listener, int64_t mode) WARN_UNUSED;
+
+#endif

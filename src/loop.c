@@ -1,0 +1,161 @@
+/* DESIGN
+ *
+ * The loop turns by its own `while`: each turn lets libevent handle what is ready, then submits the
+ * tasks that the turn has made, one batch for each pool.  Nobody but this thread calls libevent on
+ * its base, so libevent needs no locks; others post mail, whose eventfd is watched edge-triggered
+ * and never read (mailbox.h). */
+#include "loop.h"
+
+#include "dispatch.h"
+#include "exchange.h"
+#include "server.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+static void on_mail(evutil_socket_t fd, short what, void *arg)
+{
+    struct loop *loop = arg;
+
+    (void)fd;
+    (void)what;
+    mailbox_deliver(&loop->mailbox);
+}
+
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base = NULL;
+
+    /* The change list saves an epoll_ctl(2) where interest in a descriptor goes and comes back
+     * within one turn.  It misbehaves with dup'ed descriptors in one epoll set; a loop has none. */
+    if (config && !event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) &&
+        !event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK))
+        base = event_base_new_with_config(config);
+    if (config)
+        event_config_free(config);
+    return base;
+}
+
+struct loop *loop_new(unsigned index, void (*on_idle)(void *arg), void *arg)
+{
+    struct loop *loop = calloc(1, sizeof *loop);
+    uint64_t random = 0;
+    int r;
+
+    if (!loop)
+        return NULL;
+    loop->index = index;
+    loop->on_idle = on_idle;
+    loop->on_idle_arg = arg;
+    list_init(&loop->bindings);
+    list_init(&loop->held);
+    list_init(&loop->free_exchanges);
+    r = mailbox_init(&loop->mailbox);
+    loop->base = new_base();
+    if (!r && getrandom(&random, sizeof random, 0) != sizeof random)
+        r = -errno;
+    if (!r && loop->base)
+        loop->mail_event =
+            event_new(loop->base, loop->mailbox.fd, EV_READ | EV_PERSIST | EV_ET, on_mail, loop);
+    if (r || !loop->mail_event || event_add(loop->mail_event, NULL)) {
+        loop_free(loop);
+        errno = r ? -r : ENOMEM;
+        return NULL;
+    }
+    snprintf(loop->id_prefix, sizeof loop->id_prefix, "%016llx", (unsigned long long)random);
+    return loop;
+}
+
+static void *loop_main(void *arg)
+{
+    struct loop *loop = arg;
+    char name[16];
+
+    snprintf(name, sizeof name, "loop/%u", loop->index);
+    pthread_setname_np(pthread_self(), name);
+    while (!loop->stopping) {
+        event_base_loop(loop->base, EVLOOP_ONCE);
+        dispatch_flush(loop);
+    }
+    return NULL;
+}
+
+int loop_start(struct loop *loop)
+{
+    int r = pthread_create(&loop->thread, NULL, loop_main, loop);
+
+    loop->started = !r;
+    return -r;
+}
+
+struct call {
+    struct mail mail;
+    struct loop *loop;
+    void (*call)(struct loop *loop, void *arg);
+    void *arg;
+    sem_t done;
+};
+
+static void deliver_call(struct mail *mail)
+{
+    struct call *call = container_of(mail, struct call, mail);
+
+    call->call(call->loop, call->arg);
+    sem_post(&call->done);
+}
+
+void loop_call(struct loop *loop, void (*call)(struct loop *loop, void *arg), void *arg)
+{
+    struct call letter = {.mail.deliver = deliver_call, .loop = loop, .call = call, .arg = arg};
+
+    sem_init(&letter.done, 0, 0);
+    mailbox_post(&loop->mailbox, &letter.mail);
+    while (sem_wait(&letter.done) < 0 && errno == EINTR)
+        ;
+    sem_destroy(&letter.done);
+}
+
+static void stop_call(struct loop *loop, void *arg)
+{
+    (void)arg;
+    loop->stopping = true;
+}
+
+void loop_stop(struct loop *loop)
+{
+    if (!loop || !loop->started)
+        return;
+    loop_call(loop, stop_call, NULL);
+    pthread_join(loop->thread, NULL);
+    loop->started = false;
+}
+
+void loop_free(struct loop *loop)
+{
+    if (!loop)
+        return;
+    server_close_bindings(loop);
+    exchange_free_spares(loop);
+    if (loop->mail_event)
+        event_free(loop->mail_event);
+    if (loop->base)
+        event_base_free(loop->base);
+    mailbox_close(&loop->mailbox);
+    snapshot_unref(loop->snapshot);
+    free(loop);
+}
+
+const char *loop_date(struct loop *loop)
+{
+    time_t now = time(NULL);
+
+    if (now != loop->date_second) {
+        loop->date_second = now;
+        clock_http_date(now, loop->date);
+    }
+    return loop->date;
+}

@@ -1,0 +1,72 @@
+/* loop.h - an event loop on a thread of its own, and what belongs to that thread alone.
+ *
+ * Everything in struct loop is touched by its thread only, but for the mailbox.  Other threads ask
+ * by loop_call. */
+#ifndef HANDOFFD_LOOP_H
+#define HANDOFFD_LOOP_H
+
+#include "clock.h"
+#include "list.h"
+#include "mailbox.h"
+#include "snapshot.h"
+#include "task.h"
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { LOOP_MAX_BATCHES = 16, LOOP_SCRATCH_SIZE = 16384, LOOP_MAX_FREE_EXCHANGES = 256 };
+
+struct loop_batch {
+    struct pool *pool;
+    struct task_list tasks;
+};
+
+struct loop {
+    struct event_base *base;
+    struct event *mail_event;
+    struct mailbox mailbox;
+    pthread_t thread;
+    unsigned index;
+    bool started;
+    bool stopping; /* leave the loop after this turn */
+    bool draining; /* answers tell clients to close */
+    bool refusing; /* blocking work is refused: the drain's time is up */
+    struct snapshot *snapshot;
+    struct list bindings; /* struct binding, server.c */
+    struct list held;     /* exchanges whose answer waits for its time */
+    struct list free_exchanges;
+    unsigned n_free_exchanges;
+    unsigned in_flight; /* requests that have not been answered whole */
+    struct loop_batch batches[LOOP_MAX_BATCHES];
+    unsigned n_batches;
+    /* Called on the loop's thread when it drains and nothing is in flight any more. */
+    void (*on_idle)(void *arg);
+    void *on_idle_arg;
+    time_t date_second;
+    char date[HTTP_DATE_SIZE];
+    char id_prefix[17];
+    uint64_t next_id;
+    char scratch[LOOP_SCRATCH_SIZE]; /* where heads and small answers are put together */
+};
+
+/* NULL with errno set.  `on_idle` as above. */
+struct loop *loop_new(unsigned index, void (*on_idle)(void *arg), void *arg);
+
+/* Starts the thread.  0 or -errno.  Signals must be blocked in the caller. */
+int loop_start(struct loop *loop) WARN_UNUSED;
+
+/* Runs `call` on the loop's thread and waits for it.  Not from that thread. */
+void loop_call(struct loop *loop, void (*call)(struct loop *loop, void *arg), void *arg);
+
+/* Ends the thread after the current turn and joins it, if it was started. */
+void loop_stop(struct loop *loop);
+
+/* Nothing may be in flight. */
+void loop_free(struct loop *loop);
+
+/* The HTTP date of now, kept for a second. */
+const char *loop_date(struct loop *loop);
+
+#endif

@@ -1,0 +1,72 @@
+/* main.c - reads the command line and the configuration, then serves or only tells. */
+#include "action.h"
+#include "cli.h"
+#include "conf.h"
+#include "log.h"
+#include "supervisor.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+static void print_faults(const struct conf_faults *faults)
+{
+    for (size_t i = 0; i < faults->count; i++)
+        fprintf(stderr, "%s: %s\n", faults->items[i].where, faults->items[i].text);
+}
+
+static int dump(const struct conf *conf)
+{
+    struct strbuf text = {0};
+    int status = EX_OSERR;
+
+    conf_dump(conf, &text);
+    if (!text.failed && fputs(strbuf_cstr(&text), stdout) >= 0 && fflush(stdout) == 0)
+        status = EX_OK;
+    strbuf_free(&text);
+    return status;
+}
+
+static int run(const struct cli *cli)
+{
+    const struct conf_source source = {.path = cli->config,
+                                       .overrides = (const char *const *)cli->overrides,
+                                       .n_overrides = cli->n_overrides,
+                                       .find_action = registry_find,
+                                       .action_at = registry_at};
+    struct conf_faults faults = {0};
+    struct conf *conf = conf_load(&source, &faults);
+    int status = EX_CONFIG;
+
+    print_faults(&faults);
+    conf_faults_clear(&faults);
+    if (conf && cli->mode == CLI_SERVE)
+        return supervisor_run(&source, conf);
+    if (conf)
+        status = cli->mode == CLI_DUMP ? dump(conf) : EX_OK;
+    conf_free(conf);
+    return status;
+}
+
+static void log_libevent(int severity, const char *message)
+{
+    static const enum log_level levels[] = {LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING,
+                                            LOG_LEVEL_ERROR};
+
+    log_write(severity >= 0 && severity < 4 ? levels[severity] : LOG_LEVEL_ERROR, "libevent: %s",
+              message);
+}
+
+int main(int argc, char **argv)
+{
+    struct cli cli;
+    int status;
+
+    log_init();
+    event_set_log_callback(log_libevent);
+    cli_parse(&cli, argc, argv);
+    status = cli.mode == CLI_WRONG ? EX_USAGE : cli.mode == CLI_DONE ? EX_OK : run(&cli);
+    cli_clear(&cli);
+    libevent_global_shutdown();
+    return status;
+}

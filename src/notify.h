@@ -1,0 +1,17 @@
+/* notify.h - every message to the service manager (sd_notify(3)).  The supervisor's thread only.
+ * Without NOTIFY_SOCKET, or built without libsystemd, nothing happens. */
+#ifndef HANDOFFD_NOTIFY_H
+#define HANDOFFD_NOTIFY_H
+
+void notify_ready(const char *status);
+/* With the time stamp that Type=notify-reload asks for. */
+void notify_reloading(void);
+void notify_stopping(const char *status);
+void notify_status(const char *status);
+/* A start that failed: `error` is an errno value, or 0. */
+void notify_failed(int error, const char *status);
+
+/* "yes" or "no", for --version. */
+const char *notify_built_in(void);
+
+#endif

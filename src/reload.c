@@ -1,0 +1,351 @@
+/* DESIGN
+ *
+ * A configuration comes into force in two steps.  Building may fail and then undoes itself: sockets
+ * are bound, loops made ready to accept from them, new pools get their threads and growing pools
+ * their additional ones.  Swapping cannot fail: every loop takes the new snapshot (and hands over
+ * what it had gathered for the old one), pools shrink, listeners and pools that are gone retire. */
+#include "reload.h"
+
+#include "listen_address.h"
+#include "log.h"
+#include "server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct build {
+    struct daemon *daemon;
+    struct snapshot *next;
+    struct listener **listeners;
+    size_t n_listeners; /* opened or taken over so far */
+    size_t n_pools;     /* made or taken over so far */
+    struct strbuf *why;
+};
+
+static struct pool *current_pool(const struct daemon *daemon, const char *name)
+{
+    int i = daemon->snapshot ? conf_find_pool(daemon->snapshot->conf, name) : -1;
+
+    return i < 0 ? NULL : daemon->snapshot->pools[i];
+}
+
+static struct listener *current_listener(const struct daemon *daemon, const char *name,
+                                         const char *address)
+{
+    const struct snapshot *now = daemon->snapshot;
+    struct listener *other = NULL;
+
+    /* By name first: several listeners may have asked for any port. */
+    for (size_t i = 0; now && i < now->conf->n_listeners; i++)
+        if (!strcmp(daemon->listeners[i]->address, address)) {
+            if (!strcmp(now->conf->listeners[i].name, name))
+                return daemon->listeners[i];
+            if (!listen_address_is_any_port(address))
+                other = daemon->listeners[i];
+        }
+    return other;
+}
+
+/* ---- building -------------------------------------------------------------------------------- */
+
+static int open_listeners(struct build *b)
+{
+    const struct conf *conf = b->next->conf;
+
+    b->listeners = calloc(conf->n_listeners + 1, sizeof *b->listeners);
+    if (!b->listeners)
+        return -ENOMEM;
+    for (; b->n_listeners < conf->n_listeners; b->n_listeners++) {
+        const struct conf_listener *wanted = &conf->listeners[b->n_listeners];
+        struct listener *listener = current_listener(b->daemon, wanted->name, wanted->address);
+
+        listener = listener ? listener_ref(listener) : listener_open(wanted, b->why);
+        if (!listener)
+            return -EADDRNOTAVAIL;
+        b->listeners[b->n_listeners] = listener;
+        b->next->bound[b->n_listeners] = strdup(listener->bound);
+        if (!b->next->bound[b->n_listeners]) {
+            b->n_listeners++;
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+struct prepare {
+    struct build *build;
+    int result;
+};
+
+static void prepare_call(struct loop *loop, void *arg)
+{
+    struct prepare *p = arg;
+
+    if (!p->result)
+        p->result = server_prepare(loop, p->build->listeners, p->build->n_listeners);
+}
+
+static void abandon_call(struct loop *loop, void *arg)
+{
+    (void)arg;
+    server_abandon(loop);
+}
+
+static void settings_of(const struct conf_pool *conf, struct pool_settings *out)
+{
+    *out = (struct pool_settings){.threads = conf_pool_threads(conf),
+                                  .queue_depth = (unsigned)conf->queue_depth,
+                                  .on_demand = conf->spawn == CONF_SPAWN_ON_DEMAND,
+                                  .stack_size = (size_t)conf->stack_size};
+}
+
+/* Gives a pool the threads of both its settings, old and new; everything else stays as it is. */
+static int grow_pool(struct pool *pool, const struct pool_settings *wanted)
+{
+    struct pool_settings now, both;
+    int r;
+
+    pool_get_settings(pool, &now);
+    both = now;
+    both.stack_size = wanted->stack_size;
+    both.on_demand = wanted->on_demand;
+    if (wanted->threads > now.threads)
+        both.threads = wanted->threads;
+    r = pool_configure(pool, &both);
+    if (r && pool_configure(pool, &now))
+        log_debug("pool %s: fewer threads than configured", pool_name(pool));
+    return r;
+}
+
+static int build_pool(struct build *b, const struct conf_pool *conf)
+{
+    struct pool *pool = current_pool(b->daemon, conf->name);
+    struct pool_settings wanted;
+    int r;
+
+    settings_of(conf, &wanted);
+    if (pool) {
+        b->next->pools[b->n_pools++] = pool_ref(pool);
+        r = grow_pool(pool, &wanted);
+    } else {
+        pool = pool_new(conf->name, daemon_wake, b->daemon);
+        if (!pool)
+            return -ENOMEM;
+        b->next->pools[b->n_pools++] = pool;
+        r = pool_configure(pool, &wanted);
+    }
+    if (r)
+        strbuf_addf(b->why, "pools.%s: cannot make %u threads: %s", conf->name, wanted.threads,
+                    strerror(-r));
+    return r;
+}
+
+static int build(struct build *b)
+{
+    const struct conf *conf = b->next->conf;
+    struct prepare prepare = {.build = b};
+    int r = open_listeners(b);
+
+    if (r)
+        return r;
+    daemon_call_loops(b->daemon, prepare_call, &prepare);
+    r = prepare.result;
+    if (r)
+        strbuf_addf(b->why, "cannot accept from the listeners: %s", strerror(-r));
+    while (!r && b->n_pools < conf->n_pools)
+        r = build_pool(b, &conf->pools[b->n_pools]);
+    return r;
+}
+
+static void undo_build(struct build *b)
+{
+    const struct snapshot *now = b->daemon->snapshot;
+
+    daemon_call_loops(b->daemon, abandon_call, NULL);
+    for (size_t i = 0; i < b->n_pools; i++) {
+        struct pool *pool = b->next->pools[i];
+        struct pool *before = current_pool(b->daemon, pool_name(pool));
+        struct pool_settings settings;
+
+        if (!before) {
+            pool_stop(pool);
+            pool_join(pool);
+            continue;
+        }
+        settings_of(&now->conf->pools[conf_find_pool(now->conf, pool_name(pool))], &settings);
+        if (pool_configure(before, &settings))
+            log_warning("pool %s: fewer threads than configured", pool_name(before));
+    }
+    for (size_t i = 0; i < b->n_listeners; i++)
+        listener_unref(b->listeners[i]);
+    free(b->listeners);
+    snapshot_unref(b->next);
+}
+
+/* ---- swapping -------------------------------------------------------------------------------- */
+
+static void commit_call(struct loop *loop, void *arg)
+{
+    const struct build *b = arg;
+
+    server_commit(loop, b->next, b->listeners, b->n_listeners);
+}
+
+/* No loop submits to the pool any more; it works off its queue and ends. */
+static void retire_pool(struct daemon *daemon, struct pool *pool)
+{
+    struct pool **retired =
+        reallocarray(daemon->retired, daemon->n_retired + 1, sizeof(struct pool *));
+
+    pool_stop(pool);
+    if (retired) {
+        daemon->retired = retired;
+        retired[daemon->n_retired++] = pool_ref(pool);
+    } else {
+        /* Without memory to remember it by, it is waited for. */
+        pool_join(pool);
+    }
+    log_info("pool %s: removed; it finishes its tasks", pool_name(pool));
+}
+
+static void settle_pools(struct build *b, const struct snapshot *before)
+{
+    const struct conf *conf = b->next->conf;
+
+    for (size_t i = 0; i < conf->n_pools; i++) {
+        struct pool_settings settings;
+        int r;
+
+        settings_of(&conf->pools[i], &settings);
+        /* The threads are there already, so nothing is left to fail but their number falling. */
+        r = pool_configure(b->next->pools[i], &settings);
+        if (r)
+            log_warning("pool %s: fewer threads than configured: %s", conf->pools[i].name,
+                        strerror(-r));
+    }
+    for (size_t i = 0; before && i < before->conf->n_pools; i++)
+        if (conf_find_pool(conf, before->conf->pools[i].name) < 0)
+            retire_pool(b->daemon, before->pools[i]);
+}
+
+static void settle_listeners(struct build *b, const struct snapshot *before)
+{
+    const struct conf *conf = b->next->conf;
+
+    for (size_t i = 0; i < conf->n_listeners; i++) {
+        int r = listener_set_mode(b->listeners[i], conf->listeners[i].mode);
+
+        if (r)
+            log_warning("listener %s: cannot change its mode: %s", conf->listeners[i].name,
+                        strerror(-r));
+        if (b->listeners[i]->refs == 1)
+            log_info("listening on %s (listener %s)", b->listeners[i]->bound,
+                     conf->listeners[i].name);
+    }
+    for (size_t i = 0; before && i < before->conf->n_listeners; i++) {
+        if (b->daemon->listeners[i]->refs == 1)
+            log_info("no longer listening on %s (listener %s)", b->daemon->listeners[i]->bound,
+                     before->conf->listeners[i].name);
+        listener_unref(b->daemon->listeners[i]);
+    }
+    free(b->daemon->listeners);
+    b->daemon->listeners = b->listeners;
+}
+
+static void swap(struct build *b)
+{
+    struct daemon *daemon = b->daemon;
+    struct snapshot *before = daemon->snapshot;
+    const struct conf *conf = b->next->conf;
+
+    b->next->generation = before ? before->generation + 1 : 1;
+    log_set_level(LOG_LEVEL_ERROR + (int)conf->server.log_level);
+    daemon_call_loops(daemon, commit_call, b);
+    settle_pools(b, before);
+    settle_listeners(b, before);
+    daemon->snapshot = b->next;
+    snapshot_unref(before);
+    daemon_reap(daemon);
+}
+
+enum reload_failure reload_apply(struct daemon *daemon, struct conf *conf, struct strbuf *why)
+{
+    struct build b = {.daemon = daemon, .why = why};
+    int r;
+
+    b.next = snapshot_new(conf, &daemon->vitals);
+    if (!b.next) {
+        conf_free(conf);
+        strbuf_adds(why, strerror(ENOMEM));
+        return RELOAD_NO_RESOURCE;
+    }
+    r = build(&b);
+    if (!r) {
+        swap(&b);
+        return RELOAD_OK;
+    }
+    if (!why->len)
+        strbuf_adds(why, strerror(-r));
+    undo_build(&b);
+    return r == -EADDRNOTAVAIL ? RELOAD_NO_ADDRESS : RELOAD_NO_RESOURCE;
+}
+
+/* ---- SIGHUP ---------------------------------------------------------------------------------- */
+
+/* Options marked RESTART keep what they have. */
+static void keep_restart_options(const struct conf *running, struct conf *next)
+{
+    next->server.loops = running->server.loops;
+}
+
+static void refuse_reload(struct daemon *daemon, const char *reason, struct strbuf *status)
+{
+    log_error("reload refused, the old configuration stays in force: %s", reason);
+    strbuf_addf(status, "reload refused: %s", reason);
+    vitals_note_reload(&daemon->vitals, false, reason);
+}
+
+static void refuse_for_faults(struct daemon *daemon, const struct conf_faults *faults,
+                              struct strbuf *status)
+{
+    struct strbuf reason = {0};
+
+    for (size_t i = 0; i < faults->count; i++)
+        log_error("%s: %s", faults->items[i].where, faults->items[i].text);
+    strbuf_addf(&reason, "%zu error%s, the first: %s: %s", faults->count,
+                faults->count == 1 ? "" : "s", faults->items[0].where, faults->items[0].text);
+    refuse_reload(daemon, strbuf_cstr(&reason), status);
+    strbuf_free(&reason);
+}
+
+void reload_run(struct daemon *daemon, struct strbuf *status)
+{
+    struct conf_faults faults = {0};
+    struct conf *conf = conf_load(&daemon->source, &faults);
+    struct strbuf why = {0}, restart = {0};
+
+    if (!conf && faults.count) {
+        refuse_for_faults(daemon, &faults, status);
+    } else if (!conf) {
+        refuse_reload(daemon, strerror(ENOMEM), status);
+    } else {
+        conf_restart_diff(daemon->snapshot->conf, conf, &restart);
+        keep_restart_options(daemon->snapshot->conf, conf);
+        if (reload_apply(daemon, conf, &why) != RELOAD_OK) {
+            refuse_reload(daemon, strbuf_cstr(&why), status);
+        } else {
+            log_notice("configuration reloaded, generation %llu",
+                       (unsigned long long)daemon->snapshot->generation);
+            vitals_note_reload(&daemon->vitals, true, "reloaded");
+        }
+        if (restart.len) {
+            log_warning("a restart is needed to change: %s", strbuf_cstr(&restart));
+            strbuf_addf(status, "%sa restart is needed to change %s", status->len ? "; " : "",
+                        strbuf_cstr(&restart));
+        }
+    }
+    conf_faults_clear(&faults);
+    strbuf_free(&why);
+    strbuf_free(&restart);
+}

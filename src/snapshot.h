@@ -1,0 +1,33 @@
+/* snapshot.h - a configuration in force: what was read, and the pools and addresses that go with it.
+ *
+ * Immutable and reference-counted: every request holds a reference to the snapshot it began with, so
+ * a reload swaps one pointer and disturbs nobody. */
+#ifndef HANDOFFD_SNAPSHOT_H
+#define HANDOFFD_SNAPSHOT_H
+
+#include "conf.h"
+#include "pool.h"
+#include "vitals.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <time.h>
+
+struct snapshot {
+    _Atomic unsigned refs;
+    struct conf *conf;   /* owned */
+    struct pool **pools; /* one for each of conf->pools; references */
+    char **bound;        /* for each of conf->listeners the address as bound; owned */
+    uint64_t generation; /* 1 at start, one more with each reload */
+    time_t loaded_at;
+    struct vitals *vitals; /* outlives every snapshot */
+};
+
+/* Takes `conf` over; `pools` and `bound` are filled in by the caller before it is shared.  NULL: out
+ * of memory, and `conf` is still the caller's. */
+struct snapshot *snapshot_new(struct conf *conf, struct vitals *vitals);
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+/* Any thread; the last one frees it.  NULL is allowed. */
+void snapshot_unref(struct snapshot *snapshot);
+
+#endif

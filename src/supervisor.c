@@ -1,0 +1,269 @@
+/* DESIGN
+ *
+ * The main thread does no work of its own: it starts the others, then waits for signals (signalfd,
+ * blocked before any thread is made, so that every thread inherits the mask) and for the eventfd by
+ * which threads ask to be reaped and loops say that they are idle.
+ *
+ * Stop, in this order: loops accept no more; what runs, waits or is held is finished, until the
+ * drain's time is up or a second signal comes; then waiting tasks are answered with 503, running ones
+ * cancelled; when nothing is in flight any more, loops and pools end and everything is freed. */
+#include "supervisor.h"
+
+#include "clock.h"
+#include "daemon.h"
+#include "log.h"
+#include "notify.h"
+#include "reload.h"
+#include "server.h"
+#include "status_json.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum { STATUS_INTERVAL_MS = 5000, FORCED_STOP_MS = 5000 };
+
+struct supervisor {
+    struct daemon daemon;
+    int signal_fd;
+    int stop_signals;   /* how often a stop was asked for */
+    struct strbuf note; /* what the last reload left to say */
+};
+
+/* ---- status ---------------------------------------------------------------------------------- */
+
+static void describe(const struct supervisor *s, struct strbuf *out)
+{
+    const struct snapshot *now = s->daemon.snapshot;
+
+    if (s->note.len)
+        strbuf_addf(out, "%s; ", strbuf_cstr(&s->note));
+    strbuf_adds(out, "serving");
+    for (size_t i = 0; i < now->conf->n_listeners; i++)
+        strbuf_addf(out, " %s=%s", now->conf->listeners[i].name, now->bound[i]);
+    for (size_t i = 0; i < now->conf->n_pools; i++) {
+        struct pool_stats stats;
+
+        pool_get_stats(now->pools[i], &stats);
+        strbuf_addf(out, "; pool %s: %u of %u busy, %u queued", now->conf->pools[i].name,
+                    stats.busy, stats.threads, stats.queued);
+    }
+}
+
+static void tell_status(const struct supervisor *s, void (*tell)(const char *status))
+{
+    struct strbuf text = {0};
+
+    describe(s, &text);
+    tell(strbuf_cstr(&text));
+    strbuf_free(&text);
+}
+
+static void log_status(const struct supervisor *s)
+{
+    json_t *document = status_json(s->daemon.snapshot);
+    char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+
+    if (text)
+        log_whole(LOG_LEVEL_NOTICE, text);
+    free(text);
+    json_decref(document);
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+static void handle_signal(struct supervisor *s, int signal)
+{
+    switch (signal) {
+    case SIGHUP:
+        if (s->stop_signals)
+            break;
+        notify_reloading();
+        s->note.len = 0;
+        reload_run(&s->daemon, &s->note);
+        tell_status(s, notify_ready);
+        break;
+    case SIGUSR1:
+        log_status(s);
+        break;
+    default:
+        s->stop_signals++;
+        log_notice("%s: %s", strsignal(signal),
+                   s->stop_signals == 1 ? "finishing what is in flight" : "stopping at once");
+    }
+}
+
+/* Waits for one event, at most until `deadline_ns`, and handles it.  False: the deadline is over. */
+static bool wait_for_event(struct supervisor *s, int64_t deadline_ns)
+{
+    struct pollfd fds[] = {{.fd = s->signal_fd, .events = POLLIN},
+                           {.fd = s->daemon.wake_fd, .events = POLLIN}};
+    int64_t left = deadline_ns - clock_now_ns();
+    struct timespec timeout = clock_to_timespec(left > 0 ? left : 0);
+    struct signalfd_siginfo info;
+    uint64_t count;
+
+    if (ppoll(fds, 2, &timeout, NULL) == 0)
+        return false;
+    if (fds[1].revents && read(s->daemon.wake_fd, &count, sizeof count) == sizeof count)
+        daemon_reap(&s->daemon);
+    if (fds[0].revents && read(s->signal_fd, &info, sizeof info) == sizeof info)
+        handle_signal(s, (int)info.ssi_signo);
+    return true;
+}
+
+static void serve(struct supervisor *s)
+{
+    while (!s->stop_signals)
+        if (!wait_for_event(s, clock_now_ns() + STATUS_INTERVAL_MS * NS_PER_MS))
+            tell_status(s, notify_status);
+}
+
+/* ---- stopping -------------------------------------------------------------------------------- */
+
+static void drain_call(struct loop *loop, void *arg)
+{
+    (void)arg;
+    server_drain(loop);
+}
+
+static void refuse_call(struct loop *loop, void *arg)
+{
+    (void)arg;
+    server_refuse(loop);
+}
+
+static void count_call(struct loop *loop, void *arg)
+{
+    unsigned *in_flight = arg;
+
+    *in_flight += loop->in_flight;
+}
+
+static unsigned in_flight(struct supervisor *s)
+{
+    unsigned count = 0;
+
+    daemon_call_loops(&s->daemon, count_call, &count);
+    return count;
+}
+
+static void drain(struct supervisor *s)
+{
+    const struct conf_server *conf = &s->daemon.snapshot->conf->server;
+    int64_t deadline = clock_now_ns() + conf->drain_timeout;
+
+    atomic_store(&s->daemon.vitals.draining, true);
+    notify_stopping("stopping: finishing what is in flight");
+    daemon_call_loops(&s->daemon, drain_call, NULL);
+    while (in_flight(s) && s->stop_signals < 2)
+        if (!wait_for_event(s, deadline)) {
+            log_warning("drain_timeout is over with %u requests in flight", in_flight(s));
+            return;
+        }
+}
+
+static void cut_short(struct pool *pool)
+{
+    pool_refuse_queued(pool);
+    pool_cancel_running(pool);
+}
+
+/* Turns out what waits and cancels what runs.  False: something does not end. */
+static bool refuse_the_rest(struct supervisor *s)
+{
+    const struct snapshot *now = s->daemon.snapshot;
+    int64_t deadline = clock_now_ns() + FORCED_STOP_MS * NS_PER_MS;
+
+    daemon_call_loops(&s->daemon, refuse_call, NULL);
+    for (size_t i = 0; i < now->conf->n_pools; i++)
+        cut_short(now->pools[i]);
+    for (size_t i = 0; i < s->daemon.n_retired; i++)
+        cut_short(s->daemon.retired[i]);
+    while (in_flight(s))
+        if (!wait_for_event(s, deadline))
+            return false;
+    return true;
+}
+
+static void stop(struct supervisor *s)
+{
+    drain(s);
+    if (in_flight(s) && !refuse_the_rest(s)) {
+        /* Threads that do not end cannot be joined, and their memory cannot be freed. */
+        log_error("%u requests do not end; leaving them", in_flight(s));
+        _exit(EX_OK);
+    }
+    daemon_stop(&s->daemon);
+}
+
+/* ---- starting -------------------------------------------------------------------------------- */
+
+static int block_signals(struct supervisor *s)
+{
+    sigset_t set;
+
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGUSR1);
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL))
+        return -EINVAL;
+    s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return s->signal_fd < 0 ? -errno : 0;
+}
+
+static int fail_start(struct supervisor *s, int status, int error, const char *what)
+{
+    log_error("cannot start: %s", what);
+    notify_failed(error, what);
+    daemon_stop(&s->daemon);
+    return status;
+}
+
+static int start(struct supervisor *s, const struct conf_source *source, struct conf *conf)
+{
+    struct strbuf why = {0};
+    enum reload_failure failure;
+    int r = daemon_init(&s->daemon, source);
+
+    if (!r)
+        r = block_signals(s);
+    if (!r)
+        r = daemon_start_loops(&s->daemon, conf);
+    if (r) {
+        conf_free(conf);
+        return fail_start(s, EX_OSERR, -r, strerror(-r));
+    }
+    failure = reload_apply(&s->daemon, conf, &why);
+    if (failure != RELOAD_OK)
+        r = fail_start(s, failure == RELOAD_NO_ADDRESS ? EX_UNAVAILABLE : EX_OSERR, 0,
+                       strbuf_cstr(&why));
+    strbuf_free(&why);
+    return r;
+}
+
+int supervisor_run(const struct conf_source *source, struct conf *conf)
+{
+    struct supervisor s = {.signal_fd = -1};
+    int status = start(&s, source, conf);
+
+    if (!status) {
+        log_notice("handoffd " HANDOFFD_VERSION " ready");
+        tell_status(&s, notify_ready);
+        serve(&s);
+        stop(&s);
+        log_notice("stopped");
+    }
+    if (s.signal_fd >= 0)
+        close(s.signal_fd);
+    strbuf_free(&s.note);
+    return status;
+}
