@@ -16,10 +16,23 @@
 
 enum { BACKLOG = 4096 }; /* the kernel cuts it to net.core.somaxconn */
 
-static int fail(const char *what, const char *address, int error, struct strbuf *why)
+/* Tells the reason and keeps errno. */
+static int fail(const char *what, const char *address, struct strbuf *why)
 {
+    int error = errno;
+
     strbuf_addf(why, "cannot %s %s: %s", what, address, strerror(error));
+    errno = error;
     return -1;
+}
+
+/* close(2) that keeps errno. */
+static void close_quietly(int fd)
+{
+    int error = errno;
+
+    close(fd);
+    errno = error;
 }
 
 static int new_socket(int family)
@@ -36,15 +49,15 @@ static int bind_tcp(const struct addrinfo *info, const char *host, struct strbuf
     int fd = new_socket(info->ai_family);
 
     if (fd < 0)
-        return fail("make a socket for", address, errno, why);
+        return fail("make a socket for", address, why);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     /* Accepted connections inherit it: answers are not held back for delayed ACKs. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (info->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof v6only);
     if (bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
-        fail("listen on", address, errno, why);
-        close(fd);
+        fail("listen on", address, why);
+        close_quietly(fd);
         return -1;
     }
     return fd;
@@ -81,6 +94,7 @@ static int open_tcp(const struct listen_address *parsed, const char *address, st
     r = getaddrinfo(parsed->host, port, &hints, &found);
     if (r) {
         strbuf_addf(why, "cannot find the host of %s: %s", address, gai_strerror(r));
+        errno = r == EAI_SYSTEM ? errno : EADDRNOTAVAIL;
         return -1;
     }
     fd = bind_tcp(found, parsed->host, why, address);
@@ -128,15 +142,15 @@ static int open_unix(const struct listen_address *parsed, int64_t mode, const ch
     int fd = new_socket(AF_UNIX);
 
     if (fd < 0)
-        return fail("make a socket for", address, errno, why);
+        return fail("make a socket for", address, why);
     memcpy(sun.sun_path, parsed->path, sizeof sun.sun_path);
     remove_stale(&sun);
     /* The mode of the socket itself is what the file is made with, so that there is no moment in
      * which it is more open than it should be; chmod undoes what the umask took away. */
     if (fchmod(fd, (mode_t)mode) < 0 || bind(fd, (struct sockaddr *)&sun, sizeof sun) < 0 ||
         chmod(sun.sun_path, (mode_t)mode) < 0 || listen(fd, BACKLOG) < 0) {
-        fail("listen on", address, errno, why);
-        close(fd);
+        fail("listen on", address, why);
+        close_quietly(fd);
         return -1;
     }
     return fd;
@@ -159,9 +173,11 @@ struct listener *listener_open(const struct conf_listener *conf, struct strbuf *
 {
     struct listener *listener = calloc(1, sizeof *listener);
     struct listen_address parsed;
+    int error;
 
     if (!listener) {
         strbuf_adds(why, "out of memory");
+        errno = ENOMEM;
         return NULL;
     }
     listener->refs = 1;
@@ -179,8 +195,11 @@ struct listener *listener_open(const struct conf_listener *conf, struct strbuf *
         if (listener->bound && listener->address)
             return listener;
         strbuf_adds(why, "out of memory");
+        errno = ENOMEM;
     }
+    error = errno;
     listener_unref(listener);
+    errno = error;
     return NULL;
 }
 

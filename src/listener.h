@@ -18,7 +18,7 @@ struct listener {
     ino_t unix_ino;
 };
 
-/* Binds and listens.  NULL with the reason in `why`. */
+/* Binds and listens.  NULL with the reason in `why` and errno set. */
 struct listener *listener_open(const struct conf_listener *conf, struct strbuf *why);
 
 struct listener *listener_ref(struct listener *listener);

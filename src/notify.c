@@ -1,9 +1,60 @@
+/* DESIGN
+ *
+ * sd_notify(3) blocks while the manager's socket is full, and a manager that does not read must not
+ * keep this daemon from reloading or stopping.  So every call is given a limited time: an interval
+ * timer's SIGALRM interrupts the send.  The signal is blocked everywhere and let through to this
+ * thread during the call only; the timer repeats, in case it fires before the send has begun. */
 #include "notify.h"
 
+#ifdef HAVE_SYSTEMD
 #include "clock.h"
 
-#ifdef HAVE_SYSTEMD
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
 #include <systemd/sd-daemon.h>
+
+enum { LIMIT_MS = 500, STATUS_LIMIT_MS = 10, MAX_TEXT = 4096 };
+
+static void interrupt(int signal)
+{
+    (void)signal;
+}
+
+static void send_within(int limit_ms, const char *text)
+{
+    const struct sigaction action = {.sa_handler = interrupt};
+    const struct timeval limit = {.tv_usec = (suseconds_t)limit_ms * 1000};
+    const struct itimerval armed = {.it_value = limit, .it_interval = limit}, disarmed = {0};
+    sigset_t alarm;
+
+    if (!getenv("NOTIFY_SOCKET"))
+        return;
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    sigaction(SIGALRM, &action, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
+    setitimer(ITIMER_REAL, &armed, NULL);
+    sd_notify(0, text);
+    setitimer(ITIMER_REAL, &disarmed, NULL);
+    pthread_sigmask(SIG_BLOCK, &alarm, NULL);
+}
+
+static void send_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static void send_format(const char *fmt, ...)
+{
+    char text[MAX_TEXT];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    send_within(LIMIT_MS, text);
+}
 
 const char *notify_built_in(void)
 {
@@ -12,31 +63,35 @@ const char *notify_built_in(void)
 
 void notify_ready(const char *status)
 {
-    sd_notifyf(0, "READY=1\nSTATUS=%s", status);
+    send_format("READY=1\nSTATUS=%s", status);
 }
 
 void notify_reloading(void)
 {
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=reloading the configuration",
-               (long long)(clock_now_ns() / NS_PER_US));
+    send_format("RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=reloading the configuration",
+                (long long)(clock_now_ns() / NS_PER_US));
 }
 
 void notify_stopping(const char *status)
 {
-    sd_notifyf(0, "STOPPING=1\nSTATUS=%s", status);
+    send_format("STOPPING=1\nSTATUS=%s", status);
 }
 
 void notify_status(const char *status)
 {
-    sd_notifyf(0, "STATUS=%s", status);
+    static char last[MAX_TEXT];
+    char text[MAX_TEXT];
+
+    snprintf(text, sizeof text, "STATUS=%s", status);
+    if (!strcmp(text, last))
+        return;
+    strcpy(last, text);
+    send_within(STATUS_LIMIT_MS, text);
 }
 
 void notify_failed(int error, const char *status)
 {
-    if (error)
-        sd_notifyf(0, "STATUS=%s\nERRNO=%d", status, error);
-    else
-        notify_status(status);
+    send_format("ERRNO=%d\nSTATUS=%s", error, status);
 }
 
 #else

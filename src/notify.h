@@ -1,5 +1,6 @@
 /* notify.h - every message to the service manager (sd_notify(3)).  The supervisor's thread only.
- * Without NOTIFY_SOCKET, or built without libsystemd, nothing happens. */
+ * Without NOTIFY_SOCKET, or built without libsystemd, nothing happens.  A manager that does not read
+ * holds the caller up for half a second at most. */
 #ifndef HANDOFFD_NOTIFY_H
 #define HANDOFFD_NOTIFY_H
 
@@ -7,8 +8,9 @@ void notify_ready(const char *status);
 /* With the time stamp that Type=notify-reload asks for. */
 void notify_reloading(void);
 void notify_stopping(const char *status);
+/* Nothing when it is what was told last. */
 void notify_status(const char *status);
-/* A start that failed: `error` is an errno value, or 0. */
+/* A start that failed; `error` is an errno value. */
 void notify_failed(int error, const char *status);
 
 /* "yes" or "no", for --version. */

@@ -20,7 +20,7 @@ struct build {
     struct listener **listeners;
     size_t n_listeners; /* opened or taken over so far */
     size_t n_pools;     /* made or taken over so far */
-    struct strbuf *why;
+    struct reload_failure *failure;
 };
 
 static struct pool *current_pool(const struct daemon *daemon, const char *name)
@@ -60,9 +60,11 @@ static int open_listeners(struct build *b)
         const struct conf_listener *wanted = &conf->listeners[b->n_listeners];
         struct listener *listener = current_listener(b->daemon, wanted->name, wanted->address);
 
-        listener = listener ? listener_ref(listener) : listener_open(wanted, b->why);
-        if (!listener)
-            return -EADDRNOTAVAIL;
+        listener = listener ? listener_ref(listener) : listener_open(wanted, &b->failure->why);
+        if (!listener) {
+            b->failure->of_listener = true;
+            return -errno;
+        }
         b->listeners[b->n_listeners] = listener;
         b->next->bound[b->n_listeners] = strdup(listener->bound);
         if (!b->next->bound[b->n_listeners]) {
@@ -136,8 +138,8 @@ static int build_pool(struct build *b, const struct conf_pool *conf)
         r = pool_configure(pool, &wanted);
     }
     if (r)
-        strbuf_addf(b->why, "pools.%s: cannot make %u threads: %s", conf->name, wanted.threads,
-                    strerror(-r));
+        strbuf_addf(&b->failure->why, "pools.%s: cannot make %u threads: %s", conf->name,
+                    wanted.threads, strerror(-r));
     return r;
 }
 
@@ -152,7 +154,7 @@ static int build(struct build *b)
     daemon_call_loops(b->daemon, prepare_call, &prepare);
     r = prepare.result;
     if (r)
-        strbuf_addf(b->why, "cannot accept from the listeners: %s", strerror(-r));
+        strbuf_addf(&b->failure->why, "cannot accept from the listeners: %s", strerror(-r));
     while (!r && b->n_pools < conf->n_pools)
         r = build_pool(b, &conf->pools[b->n_pools]);
     return r;
@@ -269,26 +271,25 @@ static void swap(struct build *b)
     daemon_reap(daemon);
 }
 
-enum reload_failure reload_apply(struct daemon *daemon, struct conf *conf, struct strbuf *why)
+int reload_apply(struct daemon *daemon, struct conf *conf, struct reload_failure *failure)
 {
-    struct build b = {.daemon = daemon, .why = why};
-    int r;
+    struct build b = {.daemon = daemon, .failure = failure};
+    int r = -ENOMEM;
 
     b.next = snapshot_new(conf, &daemon->vitals);
-    if (!b.next) {
+    if (!b.next)
         conf_free(conf);
-        strbuf_adds(why, strerror(ENOMEM));
-        return RELOAD_NO_RESOURCE;
-    }
-    r = build(&b);
+    else
+        r = build(&b);
     if (!r) {
         swap(&b);
-        return RELOAD_OK;
+        return 0;
     }
-    if (!why->len)
-        strbuf_adds(why, strerror(-r));
-    undo_build(&b);
-    return r == -EADDRNOTAVAIL ? RELOAD_NO_ADDRESS : RELOAD_NO_RESOURCE;
+    if (!failure->why.len)
+        strbuf_adds(&failure->why, strerror(-r));
+    if (b.next)
+        undo_build(&b);
+    return r;
 }
 
 /* ---- SIGHUP ---------------------------------------------------------------------------------- */
@@ -323,7 +324,8 @@ void reload_run(struct daemon *daemon, struct strbuf *status)
 {
     struct conf_faults faults = {0};
     struct conf *conf = conf_load(&daemon->source, &faults);
-    struct strbuf why = {0}, restart = {0};
+    struct reload_failure failure = {0};
+    struct strbuf restart = {0};
 
     if (!conf && faults.count) {
         refuse_for_faults(daemon, &faults, status);
@@ -332,8 +334,8 @@ void reload_run(struct daemon *daemon, struct strbuf *status)
     } else {
         conf_restart_diff(daemon->snapshot->conf, conf, &restart);
         keep_restart_options(daemon->snapshot->conf, conf);
-        if (reload_apply(daemon, conf, &why) != RELOAD_OK) {
-            refuse_reload(daemon, strbuf_cstr(&why), status);
+        if (reload_apply(daemon, conf, &failure)) {
+            refuse_reload(daemon, strbuf_cstr(&failure.why), status);
         } else {
             log_notice("configuration reloaded, generation %llu",
                        (unsigned long long)daemon->snapshot->generation);
@@ -346,6 +348,6 @@ void reload_run(struct daemon *daemon, struct strbuf *status)
         }
     }
     conf_faults_clear(&faults);
-    strbuf_free(&why);
+    strbuf_free(&failure.why);
     strbuf_free(&restart);
 }

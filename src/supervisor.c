@@ -206,7 +206,7 @@ static void stop(struct supervisor *s)
 
 static int block_signals(struct supervisor *s)
 {
-    sigset_t set;
+    sigset_t set, alarm;
 
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&set);
@@ -214,7 +214,9 @@ static int block_signals(struct supervisor *s)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGUSR1);
-    if (pthread_sigmask(SIG_BLOCK, &set, NULL))
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM); /* notify.c lets it through to this thread alone */
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) || pthread_sigmask(SIG_BLOCK, &alarm, NULL))
         return -EINVAL;
     s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     return s->signal_fd < 0 ? -errno : 0;
@@ -230,8 +232,7 @@ static int fail_start(struct supervisor *s, int status, int error, const char *w
 
 static int start(struct supervisor *s, const struct conf_source *source, struct conf *conf)
 {
-    struct strbuf why = {0};
-    enum reload_failure failure;
+    struct reload_failure failure = {0};
     int r = daemon_init(&s->daemon, source);
 
     if (!r)
@@ -242,11 +243,11 @@ static int start(struct supervisor *s, const struct conf_source *source, struct 
         conf_free(conf);
         return fail_start(s, EX_OSERR, -r, strerror(-r));
     }
-    failure = reload_apply(&s->daemon, conf, &why);
-    if (failure != RELOAD_OK)
-        r = fail_start(s, failure == RELOAD_NO_ADDRESS ? EX_UNAVAILABLE : EX_OSERR, 0,
-                       strbuf_cstr(&why));
-    strbuf_free(&why);
+    r = reload_apply(&s->daemon, conf, &failure);
+    if (r)
+        r = fail_start(s, failure.of_listener ? EX_UNAVAILABLE : EX_OSERR, -r,
+                       strbuf_cstr(&failure.why));
+    strbuf_free(&failure.why);
     return r;
 }
 
