@@ -44,7 +44,7 @@ void exchange_end(struct exchange *exchange)
         free(exchange);
     }
     loop->in_flight--;
-    if (loop->draining && !loop->in_flight)
+    if (loop->draining && !loop->last_turns && !loop->in_flight)
         loop->on_idle(loop->on_idle_arg);
 }
 

@@ -209,18 +209,25 @@ struct listener *listener_ref(struct listener *listener)
     return listener;
 }
 
-void listener_unref(struct listener *listener)
+void listener_stop(struct listener *listener)
 {
     struct stat st;
 
-    if (!listener || --listener->refs)
-        return;
     if (listener->unix_path && lstat(listener->unix_path, &st) == 0 &&
         st.st_dev == listener->unix_dev && st.st_ino == listener->unix_ino)
         unlink(listener->unix_path);
     if (listener->fd >= 0)
         close(listener->fd);
+    listener->fd = -1;
     free(listener->unix_path);
+    listener->unix_path = NULL;
+}
+
+void listener_unref(struct listener *listener)
+{
+    if (!listener || --listener->refs)
+        return;
+    listener_stop(listener);
     free(listener->address);
     free(listener->bound);
     free(listener);

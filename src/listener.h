@@ -25,6 +25,9 @@ struct listener *listener_ref(struct listener *listener);
 /* The last one closes the socket and removes a unix socket's file, if it is still the same. */
 void listener_unref(struct listener *listener);
 
+/* Closes the descriptor and removes a unix socket's file; loops may go on with their duplicates. */
+void listener_stop(struct listener *listener);
+
 /* Brings a unix socket's file to another mode.  0 or -errno. */
 int listener_set_mode(struct listener *listener, int64_t mode) WARN_UNUSED;
 

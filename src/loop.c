@@ -78,8 +78,10 @@ static void *loop_main(void *arg)
     snprintf(name, sizeof name, "loop/%u", loop->index);
     pthread_setname_np(pthread_self(), name);
     while (!loop->stopping) {
-        event_base_loop(loop->base, EVLOOP_ONCE);
+        event_base_loop(loop->base, loop->last_turns ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
         dispatch_flush(loop);
+        if (loop->last_turns)
+            server_take_last_turn(loop);
     }
     return NULL;
 }

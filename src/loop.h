@@ -30,9 +30,10 @@ struct loop {
     pthread_t thread;
     unsigned index;
     bool started;
-    bool stopping; /* leave the loop after this turn */
-    bool draining; /* answers tell clients to close */
-    bool refusing; /* blocking work is refused: the drain's time is up */
+    bool stopping;       /* leave the loop after this turn */
+    bool draining;       /* answers tell clients to close */
+    unsigned last_turns; /* turns in which a draining loop still accepts what had connected */
+    bool refusing;       /* blocking work is refused: the drain's time is up */
     struct snapshot *snapshot;
     struct list bindings; /* struct binding, server.c */
     struct list held;     /* exchanges whose answer waits for its time */

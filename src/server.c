@@ -6,8 +6,8 @@
  *
  *   begin an exchange -> method and target -> router -> copy what the action needs -> dispatch
  *
- * A listener that a reload removes leaves its binding behind without a listener, so that connections
- * made through it are served on. */
+ * A listener that a reload removes leaves its binding behind without a listener, so that what is in
+ * flight on its connections is answered; the next answer closes each of them. */
 #include "server.h"
 
 #include "action.h"
@@ -26,6 +26,7 @@
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -254,6 +255,7 @@ static void on_request(struct evhttp_request *ev, void *arg)
     request = &x->request;
     set_id(x, evhttp_find_header(headers, "X-Request-Id"));
     read_connection_header(x, headers);
+    x->close = x->close || !binding->listener;
     request->method = method_of(evhttp_request_get_command(ev));
     request->method_name =
         request->method == METHOD_UNKNOWN ? "" : http_method_names[request->method];
@@ -409,14 +411,44 @@ void server_commit(struct loop *loop, struct snapshot *snapshot, struct listener
     }
 }
 
+/* Turns enough to accept a full backlog and to read what came with it; a flood that goes on
+ * connecting is not waited for. */
+enum { LAST_TURNS_ACCEPTING = 64, LAST_TURNS_READING = 3 };
+
 void server_drain(struct loop *loop)
+{
+    loop->draining = true;
+    loop->last_turns = LAST_TURNS_ACCEPTING + LAST_TURNS_READING;
+}
+
+static bool somebody_knocks(struct loop *loop)
+{
+    const struct list *link;
+
+    list_for_each(link, &loop->bindings) {
+        const struct binding *binding = container_of(link, struct binding, link);
+        struct pollfd poll_fd = {.events = POLLIN};
+
+        poll_fd.fd = binding->acceptor ? evconnlistener_get_fd(binding->acceptor) : -1;
+        if (poll(&poll_fd, 1, 0) > 0)
+            return true;
+    }
+    return false;
+}
+
+void server_take_last_turn(struct loop *loop)
 {
     struct list *link;
 
-    loop->draining = true;
-    list_for_each(link, &loop->bindings)
-        stop_accepting(container_of(link, struct binding, link));
-    if (!loop->in_flight)
+    loop->last_turns--;
+    if (loop->last_turns > LAST_TURNS_READING && somebody_knocks(loop))
+        return;
+    if (loop->last_turns >= LAST_TURNS_READING) {
+        loop->last_turns = LAST_TURNS_READING - 1;
+        list_for_each(link, &loop->bindings)
+            stop_accepting(container_of(link, struct binding, link));
+    }
+    if (!loop->last_turns && !loop->in_flight)
         loop->on_idle(loop->on_idle_arg);
 }
 

@@ -19,8 +19,11 @@ void server_abandon(struct loop *loop);
 void server_commit(struct loop *loop, struct snapshot *snapshot, struct listener *const *listeners,
                    size_t n);
 
-/* Accepts no more connections; answers tell clients to close. */
+/* Accepts what has connected already and then no more; answers tell clients to close. */
 void server_drain(struct loop *loop);
+
+/* For the loop, after each of the turns that a drain still takes to accept and read. */
+void server_take_last_turn(struct loop *loop);
 
 /* The drain's time is up: what is held back is answered with 503, new blocking work refused. */
 void server_refuse(struct loop *loop);

@@ -142,7 +142,8 @@ static void count_call(struct loop *loop, void *arg)
 {
     unsigned *in_flight = arg;
 
-    *in_flight += loop->in_flight;
+    /* A loop that still accepts has something to do. */
+    *in_flight += loop->in_flight + (loop->last_turns > 0);
 }
 
 static unsigned in_flight(struct supervisor *s)
@@ -161,6 +162,8 @@ static void drain(struct supervisor *s)
     atomic_store(&s->daemon.vitals.draining, true);
     notify_stopping("stopping: finishing what is in flight");
     daemon_call_loops(&s->daemon, drain_call, NULL);
+    for (size_t i = 0; i < s->daemon.snapshot->conf->n_listeners; i++)
+        listener_stop(s->daemon.listeners[i]);
     while (in_flight(s) && s->stop_signals < 2)
         if (!wait_for_event(s, deadline)) {
             log_warning("drain_timeout is over with %u requests in flight", in_flight(s));
