@@ -21,8 +21,9 @@ struct exchange {
     struct evhttp_request *ev;
     struct event timer;
     bool http10;
-    bool keep_alive; /* the client's wish, for HTTP/1.0 */
-    bool close;      /* the connection ends with this answer */
+    bool keep_alive;     /* the client's wish, for HTTP/1.0 */
+    const bool *closing; /* becomes true when the connection's listener is removed */
+    bool close;          /* the connection ends with this answer */
     char id[EXCHANGE_ID_SIZE];
     _Alignas(16) char memory[EXCHANGE_ARENA_SIZE];
 };

@@ -235,7 +235,7 @@ static void send_now(struct exchange *x)
         evhttp_send_reply_end(ev);
         return;
     }
-    x->close = x->close || x->loop->draining;
+    x->close = x->close || x->loop->draining || *x->closing;
     if (x->close)
         evhttp_add_header(evhttp_request_get_output_headers(x->ev), "Connection", "close");
     atomic_fetch_add_explicit(&x->request.snapshot->vitals->requests, 1, memory_order_relaxed);

@@ -49,6 +49,8 @@ struct binding {
     const struct listener *listener;    /* for comparing only; NULL once it accepts no more */
     bool prepared;                      /* not committed yet */
     unsigned index;                     /* of the listener in the snapshot */
+    bool is_unix;
+    bool closing; /* the listener is gone: answers tell clients to close */
 };
 
 /* ---- one request ----------------------------------------------------------------------------- */
@@ -136,26 +138,28 @@ static int copy_body(struct request *request, struct evbuffer *from)
     return 0;
 }
 
-static const char *copy_peer(struct exchange *x)
+static const char *copy_peer(struct exchange *x, const struct binding *binding)
 {
     struct evhttp_connection *connection = evhttp_request_get_connection(x->ev);
     char *address = NULL;
     ev_uint16_t port = 0;
 
+    if (binding->is_unix)
+        return "unix";
     if (connection)
         evhttp_connection_get_peer(connection, &address, &port);
-    if (!address || !*address)
-        return "unix";
+    if (!address)
+        return "";
     return arena_strndup(&x->request.arena, address, strlen(address));
 }
 
 /* Copies what the route's action asks for; the request must not need evhttp's any more. */
-static int copy_needs(struct exchange *x, unsigned needs)
+static int copy_needs(struct exchange *x, const struct binding *binding, unsigned needs)
 {
     int r = 0;
 
     if (needs & ACTION_NEEDS_HEADERS) {
-        x->request.peer = copy_peer(x);
+        x->request.peer = copy_peer(x, binding);
         r = x->request.peer ? copy_headers(&x->request, evhttp_request_get_input_headers(x->ev))
                             : -ENOMEM;
     }
@@ -208,7 +212,7 @@ static void route_request(struct exchange *x, const struct binding *binding)
         return;
     }
     request->route = &conf->routes[request->match.route];
-    if (copy_needs(x, action_of(request->route->action)->needs)) {
+    if (copy_needs(x, binding, action_of(request->route->action)->needs)) {
         problem_respond(request, 503, NULL, "out of memory");
         reply_send(x);
         return;
@@ -255,7 +259,7 @@ static void on_request(struct evhttp_request *ev, void *arg)
     request = &x->request;
     set_id(x, evhttp_find_header(headers, "X-Request-Id"));
     read_connection_header(x, headers);
-    x->close = x->close || !binding->listener;
+    x->closing = &binding->closing;
     request->method = method_of(evhttp_request_get_command(ev));
     request->method_name =
         request->method == METHOD_UNKNOWN ? "" : http_method_names[request->method];
@@ -319,7 +323,10 @@ static int add_binding(struct loop *loop, struct listener *listener)
 
     if (!binding)
         return r;
-    *binding = (struct binding){.loop = loop, .listener = listener, .prepared = true};
+    *binding = (struct binding){.loop = loop,
+                                .listener = listener,
+                                .prepared = true,
+                                .is_unix = listener->unix_path != NULL};
     list_add_tail(&loop->bindings, &binding->link);
     binding->http = evhttp_new(loop->base);
     if (binding->http) {
@@ -360,6 +367,7 @@ static void stop_accepting(struct binding *binding)
     evhttp_del_accept_socket(binding->http, binding->socket);
     binding->acceptor = NULL;
     binding->listener = NULL;
+    binding->closing = true;
     binding->index = NO_LISTENER;
 }
 
@@ -423,10 +431,10 @@ void server_drain(struct loop *loop)
 
 static bool somebody_knocks(struct loop *loop)
 {
-    const struct list *link;
+    struct list *link;
 
     list_for_each(link, &loop->bindings) {
-        const struct binding *binding = container_of(link, struct binding, link);
+        struct binding *binding = container_of(link, struct binding, link);
         struct pollfd poll_fd = {.events = POLLIN};
 
         poll_fd.fd = binding->acceptor ? evconnlistener_get_fd(binding->acceptor) : -1;
