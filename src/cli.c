@@ -97,7 +97,10 @@ static void take_option(struct cli *cli, int option, const char *unknown)
         cli->mode = CLI_DUMP;
         break;
     case 'o':
-        add_override(cli, "", optarg);
+        if (*optarg == '=' || !strchr(optarg, '='))
+            wrong(cli, "-o %s: expected KEY=VALUE, such as pools.default.threads=60", optarg);
+        else
+            add_override(cli, "", optarg);
         break;
     case 'l':
         set_log_level(cli, optarg);

@@ -16,6 +16,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A copy in which nothing that a file holds can look like the end of a message. */
+static char *one_line(const char *text)
+{
+    struct strbuf line = {0};
+
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            strbuf_addf(&line, "\\x%02x", (unsigned char)*text);
+        else
+            strbuf_addc(&line, *text);
+    return strbuf_take(&line);
+}
+
 void conf_faults_add(struct conf_faults *faults, const char *where, const char *fmt, ...)
 {
     struct conf_fault *items =
@@ -31,8 +44,9 @@ void conf_faults_add(struct conf_faults *faults, const char *where, const char *
     va_start(ap, fmt);
     strbuf_addv(&text, fmt, ap);
     va_end(ap);
-    items[faults->count].where = strdup(where);
-    items[faults->count].text = strbuf_take(&text);
+    items[faults->count].where = one_line(where);
+    items[faults->count].text = one_line(strbuf_cstr(&text));
+    strbuf_free(&text);
     if (!items[faults->count].where || !items[faults->count].text)
         faults->out_of_memory = true;
     faults->count++;

@@ -2,12 +2,13 @@
  *
  * libconfig parses; this file walks its tree once, from the root down, and takes every setting to the
  * row of its name.  A setting without a row is a fault: nothing is looked up, so nothing can be
- * passed over.  Overrides (-o) are put into the tree before the walk and marked by a hook that holds
- * their text, so that they are checked like everything else.
+ * passed over.  Overrides (-o) are put into the tree before the walk (conf_override.c), so that they
+ * are checked like everything else.
  *
  * Runs on one thread; libconfig's tree is gone when conf_file_read returns. */
 #include "conf_file.h"
 
+#include "conf_override.h"
 #include "conf_text.h"
 
 #include <ctype.h>
@@ -31,7 +32,7 @@ struct reader {
 
 static void find_where(const struct reader *r, const config_setting_t *setting, struct strbuf *out)
 {
-    const char *override = config_setting_get_hook(setting);
+    const char *override = conf_override_of(setting);
     unsigned line = config_setting_source_line(setting);
 
     if (override)
@@ -126,15 +127,14 @@ static int value_take(const config_setting_t *setting, struct value *out)
 static bool raw_override(const config_setting_t *setting, const struct option_row *row,
                          struct value *out)
 {
-    const char *override = config_setting_get_hook(setting);
-    const char *equals = override ? strchr(override, '=') : NULL;
+    const char *text = conf_override_value(setting);
     bool text_type = row->type == OPTION_STRING || row->type == OPTION_ENUM ||
                      row->type == OPTION_STRINGS || row->type == OPTION_MODE;
 
-    if (!equals || !text_type || config_setting_type(setting) == CONFIG_TYPE_STRING ||
+    if (!text || !text_type || config_setting_type(setting) == CONFIG_TYPE_STRING ||
         config_setting_is_aggregate(setting))
         return false;
-    *out = (struct value){.kind = VALUE_STRING, .s = equals + 1};
+    *out = (struct value){.kind = VALUE_STRING, .s = text};
     return true;
 }
 
@@ -147,7 +147,7 @@ static void set_option(struct reader *r, const config_setting_t *setting,
 
     if (!raw_override(setting, row, &value))
         result = value_take(setting, &value);
-    if (!result)
+    if (!result && !(value.kind == VALUE_INT && value.i == CONF_TEXT_TOO_LARGE))
         result = option_set(row, settings, &value, &why);
     if (result == -EINVAL)
         fault(r, setting, "%s: %s", path, strbuf_cstr(&why));
@@ -405,115 +405,6 @@ static void read_routes(struct reader *r, const config_setting_t *section)
     }
 }
 
-/* ---- overrides ------------------------------------------------------------------------------- */
-
-static void override_fault(struct reader *r, const char *text, const char *why)
-{
-    struct strbuf where = {0};
-
-    strbuf_addf(&where, "-o %s", text);
-    conf_faults_add(r->faults, strbuf_cstr(&where), "%s", why);
-    strbuf_free(&where);
-}
-
-/* The value as libconfig would read it; text that is no libconfig value is a string. */
-static int put_override(config_setting_t *parent, const char *name, const char *text)
-{
-    config_setting_t *setting, *source;
-    struct strbuf fragment = {0};
-    config_t parsed;
-    int64_t number;
-    int type = CONFIG_TYPE_STRING;
-
-    config_init(&parsed);
-    strbuf_addf(&fragment, "v = %s;", text);
-    /* libconfig wraps what 32 bits do not hold. */
-    if (!parse_i64(text, &number))
-        type = CONFIG_TYPE_INT64;
-    else if (!strchr(text, '@') && strspn(text, "-0123456789") < strlen(text) &&
-             config_read_string(&parsed, strbuf_cstr(&fragment)))
-        type = config_setting_type(config_lookup(&parsed, "v"));
-    source = config_lookup(&parsed, "v");
-    config_setting_remove(parent, name);
-    setting = config_setting_add(parent, name, type);
-    if (setting && type == CONFIG_TYPE_STRING)
-        config_setting_set_string(setting, source && config_setting_get_string(source)
-                                               ? config_setting_get_string(source)
-                                               : text);
-    else if (setting && type == CONFIG_TYPE_INT64)
-        config_setting_set_int64(setting, number);
-    else if (setting && type == CONFIG_TYPE_FLOAT)
-        config_setting_set_float(setting, config_setting_get_float(source));
-    else if (setting && type == CONFIG_TYPE_BOOL)
-        config_setting_set_bool(setting, config_setting_get_bool(source));
-    else if (setting && source && config_setting_is_aggregate(source) && type != CONFIG_TYPE_GROUP)
-        for (int i = 0; i < config_setting_length(source); i++) {
-            const char *item = config_setting_get_string_elem(source, i);
-
-            if (item)
-                config_setting_set_string_elem(setting, -1, item);
-        }
-    strbuf_free(&fragment);
-    config_destroy(&parsed);
-    return setting ? 0 : -EINVAL;
-}
-
-/* The group or list element that one step of an override's path leads to; groups are made. */
-static config_setting_t *step_into(config_setting_t *at, const char *step, bool *list)
-{
-    config_setting_t *next;
-    char *end;
-    unsigned long index;
-
-    if (*step == '[') {
-        index = strtoul(step + 1, &end, 10);
-        *list = true;
-        return end != step + 1 && !strcmp(end, "]") ? config_setting_get_elem(at, (unsigned)index)
-                                                    : NULL;
-    }
-    if (!config_setting_is_group(at))
-        return NULL;
-    next = config_setting_get_member(at, step);
-    return next ? next : config_setting_add(at, step, CONFIG_TYPE_GROUP);
-}
-
-static void apply_override(struct reader *r, const char *text)
-{
-    const char *equals = strchr(text, '=');
-    char *path = equals ? strndup(text, (size_t)(equals - text)) : NULL;
-    config_setting_t *at = config_root_setting(&r->tree);
-    char *p = path, *last = path;
-    bool list = false;
-
-    if (!path || !*path) {
-        override_fault(r, text, "expected KEY=VALUE, such as pools.default.threads=60");
-        free(path);
-        return;
-    }
-    while (p && at) {
-        size_t len = strcspn(p + (*p == '['), ".[") + (*p == '[');
-        char stop = p[len];
-
-        last = p;
-        if (!stop)
-            break;
-        p[len] = '\0';
-        at = step_into(at, p, &list);
-        p += len;
-        if (stop == '[')
-            *p = '[';
-        else
-            p++;
-    }
-    if (!at || *last == '[' || !*last || !config_setting_is_group(at))
-        override_fault(r, text, "no such place in the configuration");
-    else if (put_override(at, last, equals + 1))
-        override_fault(r, text, "not the name of an option");
-    else
-        config_setting_set_hook(config_setting_get_member(at, last), strdup(text));
-    free(path);
-}
-
 #define TEXT(macro) TEXT_OF(macro)
 #define TEXT_OF(text) #text
 
@@ -572,7 +463,7 @@ int conf_file_read(const struct conf_source *source, struct conf *conf, struct c
         strbuf_free(&where);
     } else if (!result) {
         for (size_t i = 0; i < source->n_overrides; i++)
-            apply_override(&r, source->overrides[i]);
+            r.out_of_memory |= conf_override_apply(&r.tree, source->overrides[i], faults) != 0;
         read_tree(&r);
     }
     config_destroy(&r.tree);

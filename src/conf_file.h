@@ -1,4 +1,4 @@
-/* conf_file.h - from a configuration file to settings structs; the only user of libconfig. */
+/* conf_file.h - from a configuration file to settings structs, by libconfig. */
 #ifndef HANDOFFD_CONF_FILE_H
 #define HANDOFFD_CONF_FILE_H
 

@@ -239,40 +239,53 @@ static const char *take_name(struct scanner *s, const char *p, const char *end)
     return p;
 }
 
+enum integer { NOT_INTEGER, INTEGER_32, INTEGER_64, INTEGER_TOO_LARGE };
+
+/* How wide an integer must be to hold the `len` bytes at `p`, suffix and plus sign apart. */
+static enum integer integer_width(const char *p, size_t len)
+{
+    bool hex = len > 2 && p[0] == '0' && tolower((unsigned char)p[1]) == 'x';
+    size_t sign = *p == '-';
+    char digits[24] = "";
+    int64_t value;
+
+    if (hex)
+        return strspn(p + 2, "0123456789abcdefABCDEF") < len - 2 ? NOT_INTEGER
+               : len <= 9                                        ? INTEGER_32
+               : len <= 17                                       ? INTEGER_64
+                                                                 : INTEGER_TOO_LARGE;
+    if (len == sign || strspn(p + sign, "0123456789") < len - sign)
+        return NOT_INTEGER;
+    if (len >= sizeof digits)
+        return INTEGER_TOO_LARGE;
+    memcpy(digits, p, len);
+    if (parse_i64(digits, &value))
+        return INTEGER_TOO_LARGE;
+    return value > INT32_MAX || value < INT32_MIN ? INTEGER_64 : INTEGER_32;
+}
+
 /* Copies a number; an integer that 32 bits do not hold gets the suffix that makes libconfig take it
- * as 64 bits wide. */
+ * as 64 bits wide, and one that 64 bits do not hold is a fault and CONF_TEXT_TOO_LARGE instead. */
 static const char *take_number(struct scanner *s, const char *p, const char *end)
 {
-    const char *start = p;
-    char digits[40];
+    const char *start = p + (*p == '+');
+    enum integer width;
     size_t len;
-    bool hex, wide = false;
 
     while (p < end && (isalnum((unsigned char)*p) || *p == '.' ||
-                       ((*p == '-' || *p == '+') && (p == start || tolower(p[-1]) == 'e'))))
+                       ((*p == '-' || *p == '+') && (p < start + 1 || tolower(p[-1]) == 'e'))))
         p++;
     len = (size_t)(p - start);
-    hex = len > 2 && start[0] == '0' && (start[1] == 'x' || start[1] == 'X');
-    while (len && (start[len - 1] == 'L'))
+    while (len && start[len - 1] == 'L')
         len--;
-    strbuf_add(&s->out->text, start, len);
-    if (hex ? strspn(start + 2, "0123456789abcdefABCDEF") + 2 >= len
-            : strspn(start + (*start == '-' || *start == '+'), "0123456789") + 1 >= len) {
-        const char *first = start + (*start == '+');
-        int64_t value = 0;
-        int r = 0;
-
-        len -= (size_t)(first - start);
-        snprintf(digits, sizeof digits, "%.*s", (int)len, first);
-        if (hex)
-            r = len > 18 ? -ERANGE : 0, wide = len > 9;
-        else
-            r = len >= sizeof digits ? -ERANGE : parse_i64(digits, &value);
-        if (r == -ERANGE)
-            fault_at(s, s->line, "the number %.*s is too large", (int)len, first);
-        wide |= r || value > INT32_MAX || value < INT32_MIN;
+    width = integer_width(start, len);
+    if (width == INTEGER_TOO_LARGE) {
+        fault_at(s, s->line, "the number %.*s is too large", (int)len, start);
+        strbuf_addf(&s->out->text, "%" PRId64, CONF_TEXT_TOO_LARGE);
+    } else {
+        strbuf_add(&s->out->text, start, len);
     }
-    if (wide)
+    if (width >= INTEGER_64)
         strbuf_addc(&s->out->text, 'L');
     return p;
 }
@@ -495,28 +508,47 @@ static const char *take_include(struct scanner *s, const char *p, const char *en
     return close + 1;
 }
 
+/* Frees what scanning needed; `r` is how it went. */
+static int finish(struct scanner *s, int r)
+{
+    if (s->overflow) {
+        fault_at(s, s->line, "more than %d brackets deep or more than %d MiB of text",
+                 MAX_NESTING - 1, MAX_TEXT_BYTES >> 20);
+        r = -EINVAL;
+    }
+    if (s->out_of_memory || s->out->text.failed)
+        r = -ENOMEM;
+    for (;; s->depth--) {
+        scope_close(s);
+        if (!s->depth)
+            break;
+    }
+    forget_pending(s);
+    forget_label(s);
+    return r;
+}
+
 int conf_text_load(const char *path, struct conf_text *out, struct conf_faults *faults)
+{
+    struct scanner s = {.out = out, .faults = faults};
+
+    *out = (struct conf_text){0};
+    return finish(&s, append_file(&s, path, NULL));
+}
+
+int conf_text_from_string(const char *name, const char *string, struct conf_text *out,
+                          struct conf_faults *faults)
 {
     struct scanner s = {.out = out, .faults = faults};
     int r;
 
     *out = (struct conf_text){0};
-    r = append_file(&s, path, NULL);
-    if (s.overflow) {
-        fault_at(&s, s.line, "more than %d brackets deep or more than %d MiB of text",
-                 MAX_NESTING - 1, MAX_TEXT_BYTES >> 20);
-        r = -EINVAL;
+    r = add_file_name(out, name);
+    if (!r) {
+        begin_line(&s, (struct conf_text_line){0, 1});
+        scan(&s, string, string + strlen(string));
     }
-    if (s.out_of_memory || out->text.failed)
-        r = -ENOMEM;
-    for (;; s.depth--) {
-        scope_close(&s);
-        if (!s.depth)
-            break;
-    }
-    forget_pending(&s);
-    forget_label(&s);
-    return r;
+    return finish(&s, r);
 }
 
 void conf_text_free(struct conf_text *text)

@@ -24,10 +24,16 @@ struct conf_text {
 /* Names under which a second setting of the same name is kept out of the way. */
 #define CONF_TEXT_DUPLICATE_PREFIX "*again*"
 
+/* What stands for an integer that 64 bits do not hold, whose fault has been noted. */
+#define CONF_TEXT_TOO_LARGE INT64_MIN
+
 /* Reads `path` and what it includes.  Faults that the text alone shows (a file that cannot be read,
  * an include cycle, a name that is set twice, a number that no integer holds) go into `faults`.
  * Returns 0, -EINVAL when no usable text came of it, or -ENOMEM; conf_text_free either way. */
 int conf_text_load(const char *path, struct conf_text *out, struct conf_faults *faults) WARN_UNUSED;
+/* The same for a string; `name` stands for the file in faults.  Includes are relative to it. */
+int conf_text_from_string(const char *name, const char *string, struct conf_text *out,
+                          struct conf_faults *faults) WARN_UNUSED;
 void conf_text_free(struct conf_text *text);
 
 /* "FILE:LINE" of a line of the joined text, numbered from 1. */
