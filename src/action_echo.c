@@ -4,18 +4,30 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
+
+/* The name under which a field of this name, in whatever case, stands already; else its own. */
+static const char *known_name(json_t *fields, const char *name)
+{
+    const char *known;
+    json_t *value;
+
+    json_object_foreach(fields, known, value) if (!strcasecmp(known, name)) return known;
+    return name;
+}
 
 /* Fields of one name become one, as RFC 9110, 5.3 combines them. */
 static int add_field(json_t *fields, const struct header *header)
 {
-    const json_t *before = json_object_get(fields, header->name);
+    const char *name = known_name(fields, header->name);
+    const json_t *before = json_object_get(fields, name);
     struct strbuf joined = {0};
     int r;
 
     if (before)
         strbuf_addf(&joined, "%s, ", json_string_value(before));
     strbuf_adds(&joined, header->value);
-    r = json_object_set_new(fields, header->name, json_text(strbuf_cstr(&joined), joined.len));
+    r = json_object_set_new(fields, name, json_text(strbuf_cstr(&joined), joined.len));
     strbuf_free(&joined);
     return r;
 }

@@ -117,7 +117,11 @@ static void take_option(struct cli *cli, int option, const char *unknown)
         wrong(cli, "the option %s needs a value", unknown);
         break;
     default:
-        wrong(cli, "unknown option %s", unknown);
+        /* A short one may stand among others, in one argument. */
+        if (optopt && strncmp(unknown, "--", 2) != 0)
+            wrong(cli, "unknown option -%c", optopt);
+        else
+            wrong(cli, "unknown option %s", unknown);
     }
 }
 

@@ -182,7 +182,7 @@ static void check_listeners(struct loader *l)
 
     for (size_t i = 0; i < conf->n_listeners; i++) {
         const struct conf_listener *listener = &conf->listeners[i];
-        const char *where = conf_places_section(l->places, "listeners", listener->name);
+        const char *where = conf_places_section(l->places, "listeners", listener->name, "address");
         struct listen_address parsed;
         struct strbuf why = {0};
 

@@ -322,11 +322,21 @@ static void read_pool(struct reader *r, const config_setting_t *group, const cha
 
 /* ---- routes ---------------------------------------------------------------------------------- */
 
+/* Overrides need no quotes: "-o routes[0].action=5" names an action too. */
+static const char *action_name(const config_setting_t *setting)
+{
+    const char *override = conf_override_value(setting);
+
+    if (config_setting_type(setting) == CONFIG_TYPE_STRING || !override)
+        return config_setting_get_string(setting);
+    return config_setting_is_aggregate(setting) ? NULL : override;
+}
+
 static const struct conf_action *find_route_action(struct reader *r, const config_setting_t *group,
                                                    const char *path)
 {
     const config_setting_t *setting = config_setting_get_member(group, "action");
-    const char *name = setting ? config_setting_get_string(setting) : NULL;
+    const char *name = setting ? action_name(setting) : NULL;
     const struct conf_action *action = name ? r->source->find_action(name) : NULL;
     struct str_nearest nearest = {.wanted = name};
     struct strbuf allowed = {0};

@@ -65,34 +65,38 @@ static const char *find(const struct conf_places *places, const char *key)
     return NULL;
 }
 
-const char *conf_places_route(const struct conf_places *places, size_t route, const char *option)
+/* The place of `key`.option, else that of `key`, else the file. */
+static const char *find_option(const struct conf_places *places, struct strbuf *key,
+                               const char *option)
 {
-    struct strbuf key = {0};
     const char *where = NULL;
+    size_t len = key->len;
 
-    strbuf_addf(&key, "routes[%zu]", route);
     if (option) {
-        size_t len = key.len;
-
-        strbuf_addf(&key, ".%s", option);
-        where = find(places, strbuf_cstr(&key));
-        if (key.data)
-            key.data[len] = '\0';
+        strbuf_addf(key, ".%s", option);
+        where = find(places, strbuf_cstr(key));
+        if (key->data)
+            key->data[len] = '\0';
     }
     if (!where)
-        where = find(places, strbuf_cstr(&key));
-    strbuf_free(&key);
+        where = find(places, strbuf_cstr(key));
+    strbuf_free(key);
     return where ? where : places->file;
 }
 
-const char *conf_places_section(const struct conf_places *places, const char *section,
-                                const char *name)
+const char *conf_places_route(const struct conf_places *places, size_t route, const char *option)
 {
     struct strbuf key = {0};
-    const char *where;
+
+    strbuf_addf(&key, "routes[%zu]", route);
+    return find_option(places, &key, option);
+}
+
+const char *conf_places_section(const struct conf_places *places, const char *section,
+                                const char *name, const char *option)
+{
+    struct strbuf key = {0};
 
     strbuf_addf(&key, "%s.%s", section, name);
-    where = find(places, strbuf_cstr(&key));
-    strbuf_free(&key);
-    return where ? where : places->file;
+    return find_option(places, &key, option);
 }

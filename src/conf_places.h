@@ -19,8 +19,8 @@ int conf_places_add(struct conf_places *places, const char *key, const char *whe
  * or is NULL; of the file when there is no such route.  Belongs to `places`. */
 const char *conf_places_route(const struct conf_places *places, size_t route, const char *option);
 
-/* The same for a member of a section, such as "listeners" and "main". */
+/* The same for an option of a member of a section, such as "listeners", "main" and "address". */
 const char *conf_places_section(const struct conf_places *places, const char *section,
-                                const char *name);
+                                const char *name, const char *option);
 
 #endif

@@ -241,6 +241,19 @@ static const char *take_name(struct scanner *s, const char *p, const char *end)
 
 enum integer { NOT_INTEGER, INTEGER_32, INTEGER_64, INTEGER_TOO_LARGE };
 
+static enum integer hex_width(const char *digits, size_t len)
+{
+    if (strspn(digits, "0123456789abcdefABCDEF") < len)
+        return NOT_INTEGER;
+    while (len > 1 && *digits == '0') {
+        digits++;
+        len--;
+    }
+    if (len < 8 || (len == 8 && *digits <= '7'))
+        return INTEGER_32;
+    return len < 16 || (len == 16 && *digits <= '7') ? INTEGER_64 : INTEGER_TOO_LARGE;
+}
+
 /* How wide an integer must be to hold the `len` bytes at `p`, suffix and plus sign apart. */
 static enum integer integer_width(const char *p, size_t len)
 {
@@ -250,10 +263,7 @@ static enum integer integer_width(const char *p, size_t len)
     int64_t value;
 
     if (hex)
-        return strspn(p + 2, "0123456789abcdefABCDEF") < len - 2 ? NOT_INTEGER
-               : len <= 9                                        ? INTEGER_32
-               : len <= 17                                       ? INTEGER_64
-                                                                 : INTEGER_TOO_LARGE;
+        return hex_width(p + 2, len - 2);
     if (len == sign || strspn(p + sign, "0123456789") < len - sign)
         return NOT_INTEGER;
     if (len >= sizeof digits)
@@ -305,8 +315,12 @@ static const char *take_string(struct scanner *s, const char *p, const char *end
 {
     const char *q = p + 1;
 
-    while (q < end && *q != '"')
+    while (q < end && *q != '"') {
+        /* libconfig would take the rest of the string for none. */
+        if (end - q >= 4 && !memcmp(q, "\\x00", 4))
+            fault_at(s, s->line, "a string holds \\x00; a configuration is text");
         q += *q == '\\' && q + 1 < end ? 2 : 1;
+    }
     return copy_until(s, p, q < end ? q + 1 : end);
 }
 

@@ -341,8 +341,37 @@ static int add_worker(struct pool *pool)
 
 /* ---- configuring and submitting -------------------------------------------------------------- */
 
+static void refuse(struct pool *pool, struct task *task, enum task_end reason,
+                   struct task_list *refused)
+{
+    task->end = reason;
+    pool->refused[reason]++;
+    task_list_add(refused, task);
+}
+
+/* Takes out what waits while there is no thread and none can be made: it would wait for ever.  The
+ * tasks may be several submitters', so they go back by mail. */
+static struct task_list take_stranded(struct pool *pool)
+{
+    struct task_list stranded = {0};
+
+    while (!pool->n_active && pool->queue.count)
+        refuse(pool, task_list_pop(&pool->queue), TASK_QUEUE_FULL, &stranded);
+    check_books(pool);
+    return stranded;
+}
+
+static void post_all(struct task_list *tasks)
+{
+    struct task *task;
+
+    while ((task = task_list_pop(tasks)))
+        post(task);
+}
+
 int pool_configure(struct pool *pool, const struct pool_settings *settings)
 {
+    struct task_list stranded = {0};
     struct worker *leaving = NULL;
     int r = 0;
 
@@ -352,8 +381,11 @@ int pool_configure(struct pool *pool, const struct pool_settings *settings)
         r = add_worker(pool);
     if (pool->n_active > pool->settings.threads)
         leaving = dismiss_idle(pool, pool->n_active - pool->settings.threads);
+    if (r)
+        stranded = take_stranded(pool);
     pthread_mutex_unlock(&pool->lock);
     wake_leaving(leaving);
+    post_all(&stranded);
     return r;
 }
 
@@ -373,14 +405,6 @@ static bool has_place(const struct pool *pool)
            (uint64_t)pool->queue.count < (uint64_t)pool->settings.queue_depth + unused;
 }
 
-static void refuse(struct pool *pool, struct task *task, enum task_end reason,
-                   struct task_list *refused)
-{
-    task->end = reason;
-    pool->refused[reason]++;
-    task_list_add(refused, task);
-}
-
 static bool wants_worker(const struct pool *pool)
 {
     return pool->n_active < pool->settings.threads &&
@@ -388,18 +412,18 @@ static bool wants_worker(const struct pool *pool)
 }
 
 /* Makes the threads that the waiting tasks want and the settings allow. */
-static int add_wanted_workers(struct pool *pool, struct task_list *refused)
+static int add_wanted_workers(struct pool *pool)
 {
+    struct task_list stranded = {0};
     int r = 0;
 
     pthread_mutex_lock(&pool->lock);
     while (!r && wants_worker(pool))
         r = add_worker(pool);
-    if (r && !pool->n_active)
-        while (pool->queue.count)
-            refuse(pool, task_list_pop(&pool->queue), TASK_QUEUE_FULL, refused);
-    check_books(pool);
+    if (r)
+        stranded = take_stranded(pool);
     pthread_mutex_unlock(&pool->lock);
+    post_all(&stranded);
     return r;
 }
 
@@ -426,7 +450,7 @@ int pool_submit(struct pool *pool, struct task_list *batch, struct task_list *re
     more = wants_worker(pool);
     pthread_mutex_unlock(&pool->lock);
     wake(next);
-    return more ? add_wanted_workers(pool, refused) : 0;
+    return more ? add_wanted_workers(pool) : 0;
 }
 
 /* ---- stopping -------------------------------------------------------------------------------- */
@@ -441,8 +465,7 @@ void pool_refuse_queued(struct pool *pool)
         refuse(pool, task, TASK_DRAINING, &refused);
     check_books(pool);
     pthread_mutex_unlock(&pool->lock);
-    while ((task = task_list_pop(&refused)))
-        post(task);
+    post_all(&refused);
 }
 
 void pool_cancel_running(struct pool *pool)

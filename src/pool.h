@@ -60,7 +60,8 @@ void pool_get_settings(struct pool *pool, struct pool_settings *out);
 /* Takes the tasks of `batch`, in order, under one lock and with at most one wake-up.  Those for
  * which there is no place come back in `refused` with their `end` set; they are the caller's again.
  * 0, or -errno of pthread_create(3) when a thread was wanted and could not be made: its task waits
- * for the threads there are (with none at all it is refused). */
+ * for the threads there are.  When there is none at all, everything that waits ends as
+ * TASK_QUEUE_FULL and goes to its mailbox. */
 int pool_submit(struct pool *pool, struct task_list *batch, struct task_list *refused) WARN_UNUSED;
 
 /* Every waiting task ends as TASK_DRAINING and goes to its mailbox. */

@@ -281,7 +281,7 @@ static bool take_leaf(struct lookup *lookup, const struct leaf *leaf, size_t dep
     for (size_t i = 0; i < leaf->n_names && i < depth; i++)
         match->params[match->n_params++] = (struct route_param){
             .name = leaf->names[i], .value = lookup->values[i], .len = lookup->lens[i]};
-    if (rest && match->n_params < ROUTER_MAX_PARAMS)
+    if (rest)
         match->params[match->n_params++] =
             (struct route_param){.name = "rest", .value = rest, .len = rest_len};
     return true;

@@ -36,7 +36,7 @@ struct route_param {
 struct route_match {
     size_t route;     /* valid when router_find returned 0 */
     unsigned allowed; /* methods of every route that matches the path */
-    struct route_param params[ROUTER_MAX_PARAMS];
+    struct route_param params[ROUTER_MAX_PARAMS + 1]; /* names, and the rest */
     size_t n_params;
 };
 

@@ -35,6 +35,7 @@ from rawhttp import (
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("HANDOFFD", ROOT / "build" / "handoffd")).resolve()
+TSAN_SUPPRESSIONS = Path(__file__).with_name("tsan.supp")
 ATTACH = os.environ.get("TEST_ATTACH")
 
 # sysexits(3), as handoffd(8) names them
@@ -101,6 +102,7 @@ def clean_environment(extra: Mapping[str, str] = {}) -> dict[str, str]:
     managed = ("NOTIFY_SOCKET", "JOURNAL_STREAM", "WATCHDOG_", "LISTEN_")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(managed)}
     environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+    environment.setdefault("TSAN_OPTIONS", f"suppressions={TSAN_SUPPRESSIONS}")
     environment.update(extra)
     return environment
 

@@ -127,6 +127,29 @@ def test_the_problem_names_the_pattern_and_not_the_path(start: StartDaemon) -> N
     assert_queue_full(daemon.get("/job/2"), "default", "/job/{id}")
 
 
+def test_retry_after_grows_with_the_queue_up_to_half_a_minute(start: StartDaemon) -> None:
+    """A task of 100 ms at least, one thread: 60 that wait need six seconds at least."""
+    brief = 'path = "/s"; action = "sleep"; duration = "100ms"'
+
+    def config(queue_depth: int) -> str:
+        pools = f"default: {{ threads = 1; queue_depth = {queue_depth}; }};"
+        return conf(brief, FOR_EVER, pools=pools)
+
+    def hint() -> int:
+        response = daemon.get("/block")
+        assert_queue_full(response, "default", "/block")
+        return int(response.header("Retry-After") or "")
+
+    daemon = start(config(60))
+    assert daemon.get("/s").status == 200
+    fill(daemon, busy=1, queued=60)
+    assert hint() > 1
+    daemon.reload(config(600))
+    daemon.send_burst(540, "/s")
+    daemon.until_pool(queued=600)
+    assert hint() > 6
+
+
 def test_first_in_first_out(start: StartDaemon) -> None:
     daemon = start(
         conf(
