@@ -211,6 +211,28 @@ START_TEST(a_socket_that_somebody_listens_on_stays)
 }
 END_TEST
 
+START_TEST(a_socket_whose_listener_is_too_busy_to_answer_stays)
+{
+    const char *path = support_path("busy.sock");
+    int busy = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), clients[16], n = 0;
+    struct sockaddr_un sun;
+
+    fill_unix(&sun, path);
+    ck_assert_int_eq(bind(busy, (struct sockaddr *)&sun, sizeof sun), 0);
+    ck_assert_int_eq(listen(busy, 1), 0);
+    do {
+        ck_assert_int_lt(n, 16);
+        clients[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    } while (connect(clients[n++], (struct sockaddr *)&sun, sizeof sun) == 0);
+    ck_assert_int_eq(errno, EAGAIN);
+    open_bad(unix_address(path), EADDRINUSE, NULL);
+    ck_assert_int_eq(access(path, F_OK), 0);
+    while (n)
+        close(clients[--n]);
+    close(busy);
+}
+END_TEST
+
 START_TEST(what_is_no_socket_stays)
 {
     const char *path = support_write("file", "content"), *link = support_path("link");
@@ -280,6 +302,7 @@ int main(void)
         a_unix_socket_has_its_mode_whatever_the_umask,
         a_socket_that_nobody_listens_on_is_replaced,
         a_socket_that_somebody_listens_on_stays,
+        a_socket_whose_listener_is_too_busy_to_answer_stays,
         what_is_no_socket_stays,
         a_file_that_took_the_sockets_place_stays,
         a_stopped_listener_leaves_duplicates_at_work,
