@@ -71,10 +71,20 @@ struct conf_action {
 
 /* ---- the configuration ----------------------------------------------------------------------- */
 
+enum conf_half_close { CONF_HALF_CLOSE_ABORT, CONF_HALF_CLOSE_SERVE };
+
 struct conf_server {
-    int64_t loops;         /* OPTION_WORD: see conf_server_loops */
-    int64_t drain_timeout; /* ns */
-    int64_t log_level;     /* index into the row's choices, the least of which is "error" */
+    int64_t loops; /* OPTION_WORD: see conf_server_loops */
+    int64_t max_connections;
+    int64_t max_header_size; /* bytes */
+    int64_t max_body_size;   /* bytes */
+    int64_t header_timeout;  /* ns, as all that follow */
+    int64_t body_timeout;
+    int64_t write_timeout;
+    int64_t keepalive_timeout; /* 0: connections are not kept */
+    int64_t half_close;        /* enum conf_half_close */
+    int64_t drain_timeout;     /* ns */
+    int64_t log_level;         /* index into the row's choices, the least of which is "error" */
 };
 
 struct conf_listener {
@@ -102,6 +112,7 @@ struct conf_route {
     struct string_list listener;
     char *action_name;
     char *pool;
+    int64_t max_body_size; /* bytes; OPTION_WORD: the server's */
     struct pair_list headers;
     /* Derived: */
     const struct conf_action *action;

@@ -7,12 +7,34 @@
 
 static const char *const word_auto[] = {"auto", NULL};
 static const char *const log_levels[] = {"error", "warning", "notice", "info", "debug", NULL};
+static const char *const half_close_kinds[] = {"abort", "serve", NULL};
 static const char *const spawn_kinds[] = {"eager", "on-demand", NULL};
 
 const struct option_row conf_server_options[] = {
     {"loops", OPTION_INT, offsetof(struct conf_server, loops), "1", 1, 64, word_auto,
      OPTION_RESTART, "event loops",
      "Event loops, each on a thread of its own; \"auto\" is one per CPU of the affinity mask."},
+    {"max_connections", OPTION_INT, offsetof(struct conf_server, max_connections), "10000", 1,
+     1000000, NULL, 0, "connections",
+     "Connections at one time; accepting pauses while there are as many."},
+    {"max_header_size", OPTION_SIZE, offsetof(struct conf_server, max_header_size), "16k", 256, MIB,
+     NULL, 0, "bytes", "The longest request line and headers together: 431, or 414."},
+    {"max_body_size", OPTION_SIZE, offsetof(struct conf_server, max_body_size), "1m", 0, 1024 * MIB,
+     NULL, 0, "bytes", "The longest request body: 413."},
+    {"header_timeout", OPTION_DURATION, offsetof(struct conf_server, header_timeout), "10s",
+     NS_PER_MS, 3600 * NS_PER_SEC, NULL, 0, "seconds",
+     "How long a whole request head may take, however it comes: 408."},
+    {"body_timeout", OPTION_DURATION, offsetof(struct conf_server, body_timeout), "30s", NS_PER_MS,
+     3600 * NS_PER_SEC, NULL, 0, "seconds", "The longest pause within a request body: 408."},
+    {"write_timeout", OPTION_DURATION, offsetof(struct conf_server, write_timeout), "30s",
+     NS_PER_MS, 3600 * NS_PER_SEC, NULL, 0, "seconds",
+     "A client that takes nothing, or too little, for this long is cut off."},
+    {"keepalive_timeout", OPTION_DURATION, offsetof(struct conf_server, keepalive_timeout), "75s",
+     0, 3600 * NS_PER_SEC, NULL, 0, "seconds",
+     "How long a connection is kept for another request; with 0 it is not kept."},
+    {"half_close", OPTION_ENUM, offsetof(struct conf_server, half_close), "abort", 0, 0,
+     half_close_kinds, 0, NULL,
+     "What a client's FIN means while its task waits or runs: that it has left, or nothing."},
     {"drain_timeout", OPTION_DURATION, offsetof(struct conf_server, drain_timeout), "30s", 0,
      3600 * NS_PER_SEC, NULL, 0, "seconds",
      "How long a stop waits for requests that run or wait before it answers them with 503."},
@@ -52,6 +74,8 @@ const struct option_row conf_route_options[] = {
      OPTION_REQUIRED, NULL, "What the route does."},
     {"pool", OPTION_STRING, offsetof(struct conf_route, pool), "default", 1, 64, NULL,
      OPTION_BLOCKING, NULL, "The pool whose threads run a blocking action."},
+    {"max_body_size", OPTION_SIZE, offsetof(struct conf_route, max_body_size), NULL, 0, 1024 * MIB,
+     NULL, OPTION_INHERIT, "bytes", "The route's own max_body_size; default: the server's."},
     {"headers", OPTION_PAIRS, offsetof(struct conf_route, headers), NULL, 0, 0, NULL, 0, NULL,
      "Headers added to the route's answers."},
     {0},

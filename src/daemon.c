@@ -33,7 +33,7 @@ int daemon_start_loops(struct daemon *daemon, const struct conf *conf)
     if (!daemon->loops)
         return -ENOMEM;
     while (!r && daemon->n_loops < wanted) {
-        struct loop *loop = loop_new(daemon->n_loops, daemon_wake, daemon);
+        struct loop *loop = loop_new(daemon->n_loops, wanted, daemon_wake, daemon);
 
         if (!loop)
             return -errno;

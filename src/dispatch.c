@@ -15,6 +15,11 @@
 #include <stdio.h>
 #include <string.h>
 
+static struct pool *pool_of(const struct request *request)
+{
+    return request->snapshot->pools[request->route->pool_index];
+}
+
 /* On a worker's thread. */
 static void run_task(struct task *task)
 {
@@ -63,8 +68,14 @@ static void refuse(struct exchange *x, enum task_end reason)
 {
     static struct log_limit limit = {.interval_ns = NS_PER_SEC};
     struct request *request = &x->request;
-    struct pool *pool = request->snapshot->pools[request->route->pool_index];
+    struct pool *pool = pool_of(request);
     char *seconds = arena_alloc(&request->arena, 16);
+
+    x->with_pool = false;
+    if (!x->conn) {
+        exchange_end(x);
+        return;
+    }
 
     if (reason == TASK_DRAINING)
         problem_respond(request, 503, "draining", "the daemon is stopping");
@@ -90,6 +101,11 @@ static void on_task_done(struct mail *mail)
     struct request *request = container_of(task, struct request, task);
     struct exchange *x = exchange_of(request);
 
+    x->with_pool = false;
+    if (!x->conn) {
+        exchange_end(x);
+        return;
+    }
     if (task->end != TASK_RAN) {
         refuse(x, task->end);
         return;
@@ -108,6 +124,8 @@ static void flush_batch(struct loop_batch *batch)
     int r;
 
     batch->tasks = (struct task_list){0};
+    for (task = tasks.first; task; task = task->next)
+        exchange_of(container_of(task, struct request, task))->batched = false;
     r = pool_submit(pool, &tasks, &refused);
     if (r)
         log_limited(&limit, LOG_LEVEL_ERROR,
@@ -130,7 +148,7 @@ static void enqueue(struct exchange *x)
 {
     struct loop *loop = x->loop;
     struct request *request = &x->request;
-    struct pool *pool = request->snapshot->pools[request->route->pool_index];
+    struct pool *pool = pool_of(request);
     struct task *task = &request->task;
     unsigned i = 0;
 
@@ -145,6 +163,30 @@ static void enqueue(struct exchange *x)
     if (i == loop->n_batches)
         loop->batches[loop->n_batches++] = (struct loop_batch){.pool = pool};
     task_list_add(&loop->batches[i].tasks, task);
+    x->with_pool = x->batched = true;
+}
+
+/* Takes a task back that has not been submitted yet. */
+static void unbatch(struct exchange *x)
+{
+    struct loop *loop = x->loop;
+    unsigned i = 0;
+
+    while (loop->batches[i].pool != pool_of(&x->request))
+        i++;
+    task_list_remove(&loop->batches[i].tasks, &x->request.task);
+    x->batched = x->with_pool = false;
+}
+
+void dispatch_abandon(struct exchange *x)
+{
+    if (x->held)
+        reply_release(x);
+    else if (x->batched)
+        unbatch(x);
+    else if (x->with_pool && !pool_withdraw(pool_of(&x->request), &x->request.task))
+        return; /* it runs, or its mail is under way */
+    exchange_end(x);
 }
 
 void dispatch_run(struct exchange *x)

@@ -10,6 +10,10 @@ struct loop;
  * loop actions, later for blocking ones. */
 void dispatch_run(struct exchange *exchange);
 
+/* The client of an exchange that is being answered has gone: a task that waits never runs, one that
+ * runs is cancelled.  The exchange ends, now or when its task comes back. */
+void dispatch_abandon(struct exchange *exchange);
+
 /* Submits the blocking requests of this turn, one batch for each pool. */
 void dispatch_flush(struct loop *loop);
 

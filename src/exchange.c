@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct exchange *exchange_begin(struct loop *loop, struct evhttp_request *ev)
+struct exchange *exchange_begin(struct loop *loop)
 {
     struct list *spare = list_pop_head(&loop->free_exchanges);
     struct exchange *exchange;
@@ -21,7 +21,7 @@ struct exchange *exchange_begin(struct loop *loop, struct evhttp_request *ev)
     /* Not the arena's memory: clearing a KiB for each request would be felt. */
     memset(exchange, 0, offsetof(struct exchange, id));
     exchange->loop = loop;
-    exchange->ev = ev;
+    exchange->id[0] = '\0';
     exchange->request.snapshot = snapshot_ref(loop->snapshot);
     exchange->request.id = exchange->id;
     exchange->request.task.reply_to = &loop->mailbox;
@@ -34,6 +34,7 @@ void exchange_end(struct exchange *exchange)
 {
     struct loop *loop = exchange->loop;
 
+    strbuf_free(&exchange->body);
     free(exchange->request.response.owned_body);
     arena_clear(&exchange->request.arena);
     snapshot_unref(exchange->request.snapshot);

@@ -1,14 +1,16 @@
 /* exchange.h - one request and its answer as the loop sees them: the plain request that actions see,
- * and evhttp's side of it, which only the loop's thread touches. */
+ * and what only the loop's thread touches. */
 #ifndef HANDOFFD_EXCHANGE_H
 #define HANDOFFD_EXCHANGE_H
 
 #include "list.h"
 #include "request.h"
+#include "str.h"
 
 #include <event2/event_struct.h>
 #include <stdbool.h>
 
+struct conn;
 struct evhttp_request;
 struct loop;
 
@@ -18,18 +20,23 @@ struct exchange {
     struct request request;
     struct list link; /* among the spare or the held ones of the loop */
     struct loop *loop;
-    struct evhttp_request *ev;
+    struct conn *conn;         /* NULL: the client has gone */
+    struct evhttp_request *ev; /* what evhttp wants answered; NULL until it has asked */
     struct event timer;
+    struct strbuf body;
     bool http10;
-    bool keep_alive;     /* the client's wish, for HTTP/1.0 */
-    const bool *closing; /* becomes true when the connection's listener is removed */
-    bool close;          /* the connection ends with this answer */
+    bool with_pool; /* its task has been handed over and has not come back */
+    bool batched;   /* ... but waits for the end of the turn to be submitted */
+    bool held;      /* its answer waits for its time */
+    bool close;     /* the connection ends with this answer */
+    bool linger;    /* and what the client still sends is read and thrown away for a while, so that
+                     * it sees the answer and not a reset */
     char id[EXCHANGE_ID_SIZE];
     _Alignas(16) char memory[EXCHANGE_ARENA_SIZE];
 };
 
 /* A new exchange, in flight, with a reference to the loop's snapshot.  NULL: out of memory. */
-struct exchange *exchange_begin(struct loop *loop, struct evhttp_request *ev);
+struct exchange *exchange_begin(struct loop *loop);
 
 /* The answer has gone (or will never go). */
 void exchange_end(struct exchange *exchange);

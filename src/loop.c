@@ -1,11 +1,13 @@
 /* DESIGN
  *
- * The loop turns by its own `while`: each turn lets libevent handle what is ready, then submits the
- * tasks that the turn has made, one batch for each pool.  Nobody but this thread calls libevent on
+ * The loop turns by its own `while`: each turn lets libevent handle what is ready, goes on with the
+ * connections that have more to do, then submits the tasks that the turn has made, one batch for each
+ * pool.  Nobody but this thread calls libevent on
  * its base, so libevent needs no locks; others post mail, whose eventfd is watched edge-triggered
  * and never read (mailbox.h). */
 #include "loop.h"
 
+#include "conn.h"
 #include "dispatch.h"
 #include "exchange.h"
 #include "server.h"
@@ -40,7 +42,7 @@ static struct event_base *new_base(void)
     return base;
 }
 
-struct loop *loop_new(unsigned index, void (*on_idle)(void *arg), void *arg)
+struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg), void *arg)
 {
     struct loop *loop = calloc(1, sizeof *loop);
     uint64_t random = 0;
@@ -49,6 +51,10 @@ struct loop *loop_new(unsigned index, void (*on_idle)(void *arg), void *arg)
     if (!loop)
         return NULL;
     loop->index = index;
+    loop->n_loops = count;
+    loop->accepting = true;
+    list_init(&loop->conns);
+    list_init(&loop->todo);
     loop->on_idle = on_idle;
     loop->on_idle_arg = arg;
     list_init(&loop->bindings);
@@ -70,6 +76,13 @@ struct loop *loop_new(unsigned index, void (*on_idle)(void *arg), void *arg)
     return loop;
 }
 
+static _Thread_local struct loop *current;
+
+struct loop *loop_current(void)
+{
+    return current;
+}
+
 static void *loop_main(void *arg)
 {
     struct loop *loop = arg;
@@ -77,9 +90,14 @@ static void *loop_main(void *arg)
 
     snprintf(name, sizeof name, "loop/%u", loop->index);
     pthread_setname_np(pthread_self(), name);
+    current = loop;
     while (!loop->stopping) {
-        event_base_loop(loop->base, loop->last_turns ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+        bool busy = loop->last_turns || !list_empty(&loop->todo);
+
+        event_base_loop(loop->base, busy ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+        conn_do_pending(loop);
         dispatch_flush(loop);
+        server_free_unused(loop);
         if (loop->last_turns)
             server_take_last_turn(loop);
     }
@@ -144,6 +162,8 @@ void loop_free(struct loop *loop)
     exchange_free_spares(loop);
     if (loop->mail_event)
         event_free(loop->mail_event);
+    if (loop->resume_event)
+        event_free(loop->resume_event);
     if (loop->base)
         event_base_free(loop->base);
     mailbox_close(&loop->mailbox);

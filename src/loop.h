@@ -6,6 +6,7 @@
 #define HANDOFFD_LOOP_H
 
 #include "clock.h"
+#include "guard.h"
 #include "list.h"
 #include "mailbox.h"
 #include "snapshot.h"
@@ -16,7 +17,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LOOP_MAX_BATCHES = 16, LOOP_SCRATCH_SIZE = 16384, LOOP_MAX_FREE_EXCHANGES = 256 };
+enum {
+    LOOP_MAX_BATCHES = 16,
+    LOOP_SCRATCH_SIZE = 16384,
+    LOOP_INPUT_SIZE = 65536,
+    LOOP_MAX_FREE_EXCHANGES = 256
+};
 
 struct loop_batch {
     struct pool *pool;
@@ -36,7 +42,17 @@ struct loop {
     bool refusing;       /* blocking work is refused: the drain's time is up */
     struct snapshot *snapshot;
     struct list bindings; /* struct binding, server.c */
-    struct list held;     /* exchanges whose answer waits for its time */
+    struct list conns;    /* every connection */
+    struct list todo;     /* connections that go on at the end of the turn */
+    struct conn *giving;  /* gives evhttp a request just now */
+    struct conn *feeding; /* feeds its guard just now; `freed` tells that it has gone meanwhile */
+    struct conn *freed;
+    unsigned n_loops; /* that share max_connections */
+    unsigned n_connections;
+    unsigned max_connections;   /* this loop's share */
+    bool accepting;             /* false: pauses, full or without descriptors */
+    struct event *resume_event; /* ends a pause for want of descriptors */
+    struct list held;           /* exchanges whose answer waits for its time */
     struct list free_exchanges;
     unsigned n_free_exchanges;
     unsigned in_flight; /* requests that have not been answered whole */
@@ -50,10 +66,15 @@ struct loop {
     char id_prefix[17];
     uint64_t next_id;
     char scratch[LOOP_SCRATCH_SIZE]; /* where heads and small answers are put together */
+    char input[LOOP_INPUT_SIZE];     /* what was read from a socket last */
+    struct guard_event guard_event;
 };
 
-/* NULL with errno set.  `on_idle` as above. */
-struct loop *loop_new(unsigned index, void (*on_idle)(void *arg), void *arg);
+/* The loop of that number among `count`.  NULL with errno set.  `on_idle` as above. */
+struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg), void *arg);
+
+/* The loop whose thread calls; NULL on other threads. */
+struct loop *loop_current(void);
 
 /* Starts the thread.  0 or -errno.  Signals must be blocked in the caller. */
 int loop_start(struct loop *loop) WARN_UNUSED;

@@ -418,6 +418,8 @@ int option_set_default(const struct option_row *row, void *settings)
     struct value value;
     int r;
 
+    if (row->flags & OPTION_INHERIT)
+        *(int64_t *)place(row, settings) = OPTION_WORD;
     if (!row->fallback)
         return 0;
     value = fallback_value(row);
@@ -465,7 +467,7 @@ bool option_is_set(const struct option_row *row, const void *settings)
     case OPTION_PAIRS:
         return ((const struct pair_list *)at)->count;
     default:
-        return true;
+        return !(row->flags & OPTION_INHERIT) || *(const int64_t *)at != OPTION_WORD;
     }
 }
 

@@ -39,6 +39,7 @@ enum option_flag {
     OPTION_REQUIRED = 1 << 0, /* has no default and must be written */
     OPTION_RESTART = 1 << 1,  /* a reload keeps the old value and says so */
     OPTION_BLOCKING = 1 << 2, /* of a route: only where its action is a blocking one */
+    OPTION_INHERIT = 1 << 3,  /* a number that is OPTION_WORD when not written */
 };
 
 enum { OPTION_WORD = -1 };

@@ -181,6 +181,7 @@ static void settle(struct worker *worker, const struct task *task)
 {
     struct pool *pool = worker->pool;
 
+    worker->current->state = TASK_IDLE;
     worker->current = NULL;
     pool->n_running--;
     pool->ran++;
@@ -240,6 +241,7 @@ static void work(struct worker *worker, struct task *task, struct task *finished
     struct worker *next;
 
     worker->current = task;
+    task->state = TASK_RUNNING;
     pool->n_running++;
     if (pool->n_running > pool->highest_busy)
         pool->highest_busy = pool->n_running;
@@ -345,6 +347,7 @@ static void refuse(struct pool *pool, struct task *task, enum task_end reason,
                    struct task_list *refused)
 {
     task->end = reason;
+    task->state = TASK_IDLE;
     pool->refused[reason]++;
     task_list_add(refused, task);
 }
@@ -440,10 +443,12 @@ int pool_submit(struct pool *pool, struct task_list *batch, struct task_list *re
         task->submitted_ns = now;
         task->started_ns = task->finished_ns = 0;
         pool->submitted++;
-        if (has_place(pool))
+        if (has_place(pool)) {
+            task->state = TASK_QUEUED;
             task_list_add(&pool->queue, task);
-        else
+        } else {
             refuse(pool, task, pool->stopping ? TASK_DRAINING : TASK_QUEUE_FULL, refused);
+        }
     }
     check_books(pool);
     next = choose_wake(pool);
@@ -451,6 +456,25 @@ int pool_submit(struct pool *pool, struct task_list *batch, struct task_list *re
     pthread_mutex_unlock(&pool->lock);
     wake(next);
     return more ? add_wanted_workers(pool) : 0;
+}
+
+bool pool_withdraw(struct pool *pool, struct task *task)
+{
+    bool queued;
+
+    pthread_mutex_lock(&pool->lock);
+    queued = task->state == TASK_QUEUED;
+    if (queued) {
+        task_list_remove(&pool->queue, task);
+        task->end = TASK_CLIENT_GONE;
+        task->state = TASK_IDLE;
+        pool->refused[TASK_CLIENT_GONE]++;
+    } else if (task->state == TASK_RUNNING) {
+        task_cancel(task);
+    }
+    check_books(pool);
+    pthread_mutex_unlock(&pool->lock);
+    return queued;
 }
 
 /* ---- stopping -------------------------------------------------------------------------------- */

@@ -64,6 +64,11 @@ void pool_get_settings(struct pool *pool, struct pool_settings *out);
  * TASK_QUEUE_FULL and goes to its mailbox. */
 int pool_submit(struct pool *pool, struct task_list *batch, struct task_list *refused) WARN_UNUSED;
 
+/* For a task that nobody wants any more.  While it waits it leaves the queue at once, ends as
+ * TASK_CLIENT_GONE and is the caller's again: true.  While it runs it is cancelled; when it has run,
+ * nothing happens: false, and its mail comes as ever.  By the submitter, before that mail. */
+bool pool_withdraw(struct pool *pool, struct task *task);
+
 /* Every waiting task ends as TASK_DRAINING and goes to its mailbox. */
 void pool_refuse_queued(struct pool *pool);
 

@@ -32,12 +32,14 @@ json_t *pool_json(struct pool *pool)
         return NULL;
     json_object_update_new(
         json,
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I}, s:f, s:f, s:f}", "highest_busy",
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:f, s:f, s:f}", "highest_busy",
                   (json_int_t)stats.highest_busy, "submitted", (json_int_t)stats.submitted, "ran",
                   (json_int_t)stats.ran, "running", (json_int_t)stats.busy, "rejected",
-                  (json_int_t)(stats.refused[TASK_QUEUE_FULL] + stats.refused[TASK_DRAINING]),
+                  (json_int_t)(stats.refused[TASK_QUEUE_FULL] + stats.refused[TASK_DRAINING] +
+                               stats.refused[TASK_CLIENT_GONE]),
                   "rejected_by_reason", "queue_full", (json_int_t)stats.refused[TASK_QUEUE_FULL],
-                  "draining", (json_int_t)stats.refused[TASK_DRAINING], "oldest_wait_ms",
+                  "draining", (json_int_t)stats.refused[TASK_DRAINING], "client_gone",
+                  (json_int_t)stats.refused[TASK_CLIENT_GONE], "oldest_wait_ms",
                   (double)stats.oldest_wait_ns / (double)NS_PER_MS, "mean_wait_ms",
                   mean_ms(stats.wait_ns, stats.ran), "mean_run_ms",
                   mean_ms(stats.run_ns, stats.ran)));

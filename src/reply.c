@@ -11,15 +11,16 @@
  * to be released once it is written. */
 #include "reply.h"
 
+#include "conn.h"
 #include "loop.h"
 #include "problem.h"
+#include "server.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
-#include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,92 +155,79 @@ static int queue_body(struct exchange *x, struct evbuffer *output, const char *b
     return 0;
 }
 
-static void on_written(struct evhttp_request *ev, void *arg)
+static size_t content_length(const struct exchange *x)
 {
-    struct exchange *x = arg;
+    const struct response *response = &x->request.response;
 
-    evhttp_connection_set_closecb(evhttp_request_get_connection(ev), NULL, NULL);
-    exchange_end(x);
+    return x->request.method == METHOD_HEAD || !status_has_body(response->status)
+               ? 0
+               : response->body_len;
 }
 
-static void on_closed_while_writing(struct evhttp_connection *connection, void *arg)
+/* What the socket does not take, and large bodies, go to evhttp's buffer. */
+static int queue_rest(struct exchange *x, const char *rest, size_t len, size_t body_len)
 {
-    (void)connection;
-    exchange_end(arg);
-}
-
-/* Lets evhttp finish the request; the exchange ends with the last byte. */
-static void finish(struct exchange *x, struct evhttp_connection *connection, bool written)
-{
-    struct evhttp_request *ev = x->ev;
-
-    if (!written) {
-        evhttp_request_set_on_complete_cb(ev, on_written, x);
-        evhttp_connection_set_closecb(connection, on_closed_while_writing, x);
-        evhttp_send_reply_end(ev);
-        return;
-    }
-    exchange_end(x);
-    evhttp_send_reply_end(ev);
-}
-
-static void write_answer(struct exchange *x, struct evhttp_connection *connection)
-{
-    struct bufferevent *bev = evhttp_connection_get_bufferevent(connection);
+    struct bufferevent *bev = x->conn->bev;
     struct evbuffer *output = bufferevent_get_output(bev);
-    struct response *response = &x->request.response;
+
+    bufferevent_set_max_single_write(bev, MAX_SINGLE_WRITE);
+    if (evbuffer_add(output, rest, len) ||
+        queue_body(x, output, x->request.response.body, body_len) ||
+        bufferevent_enable(bev, EV_WRITE))
+        return -ENOMEM;
+    return 0;
+}
+
+static void write_answer(struct exchange *x)
+{
+    struct conn *conn = x->conn;
     char *scratch = x->loop->scratch;
     struct head head = {.at = scratch, .end = scratch + LOOP_SCRATCH_SIZE};
-    size_t body_len = x->request.method == METHOD_HEAD || !status_has_body(response->status)
-                          ? 0
-                          : response->body_len;
-    size_t len;
-    bool small;
+    size_t body_len = content_length(x), len;
     ssize_t sent = 0;
 
     put_head(x, &head);
     assert(!head.overflow);
-    small = (size_t)(head.end - head.at) >= body_len;
-    if (small)
-        put(&head, response->body, body_len);
+    if ((size_t)(head.end - head.at) >= body_len) {
+        put(&head, x->request.response.body, body_len);
+        body_len = 0;
+    }
     len = (size_t)(head.at - scratch);
-    if (small && evbuffer_get_length(output) == 0)
-        sent = send(bufferevent_getfd(bev), scratch, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (!body_len && evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
+        sent = send(conn->fd, scratch, len, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent == (ssize_t)len) {
-        finish(x, connection, true);
+        conn_answered(conn, x->ev);
         return;
     }
     /* An error is left to evhttp's own write, which meets it again and closes. */
     sent = sent < 0 ? 0 : sent;
-    bufferevent_set_max_single_write(bev, MAX_SINGLE_WRITE);
-    if (evbuffer_add(output, scratch + sent, len - (size_t)sent) ||
-        (!small && queue_body(x, output, response->body, body_len)) ||
-        bufferevent_enable(bev, EV_WRITE)) {
-        /* Half an answer must not look like a whole one.  This frees evhttp's request too. */
-        exchange_end(x);
-        evhttp_connection_free(connection);
-        return;
-    }
-    finish(x, connection, false);
+    if (queue_rest(x, scratch + sent, len - (size_t)sent, body_len))
+        conn_abort(conn); /* half an answer must not look like a whole one */
+    else
+        conn_write_rest(conn, x->ev);
+}
+
+/* Whether the connection cannot or shall not carry another request. */
+static bool is_last(const struct exchange *x)
+{
+    const struct conn *conn = x->conn;
+
+    return x->close || x->loop->draining || server_is_closing(conn) ||
+           (conn->end_of_stream && !conn->stash_len && !conn->more_behind) ||
+           !x->request.snapshot->conf->server.keepalive_timeout;
 }
 
 static void send_now(struct exchange *x)
 {
-    struct evhttp_connection *connection = evhttp_request_get_connection(x->ev);
-
-    if (!connection) {
-        /* The client has gone and evhttp has let the request go: this frees it. */
-        struct evhttp_request *ev = x->ev;
-
+    if (!x->conn) {
         exchange_end(x);
-        evhttp_send_reply_end(ev);
         return;
     }
-    x->close = x->close || x->loop->draining || *x->closing;
-    if (x->close)
+    x->close = is_last(x);
+    if (x->close && !x->linger)
         evhttp_add_header(evhttp_request_get_output_headers(x->ev), "Connection", "close");
     atomic_fetch_add_explicit(&x->request.snapshot->vitals->requests, 1, memory_order_relaxed);
-    write_answer(x, connection);
+    write_answer(x);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -249,6 +237,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     list_remove(&x->link);
+    x->held = false;
     send_now(x);
 }
 
@@ -261,20 +250,26 @@ void reply_send(struct exchange *x)
     if (hold_ns > 0 && !x->loop->refusing &&
         !event_assign(&x->timer, x->loop->base, -1, 0, on_timer, x) &&
         !event_add(&x->timer, &wait)) {
+        x->held = true;
         list_add_tail(&x->loop->held, &x->link);
         return;
     }
     send_now(x);
 }
 
+void reply_release(struct exchange *x)
+{
+    event_del(&x->timer);
+    list_remove(&x->link);
+    x->held = false;
+}
+
 void reply_refuse_held(struct loop *loop)
 {
-    struct list *link;
+    while (!list_empty(&loop->held)) {
+        struct exchange *x = container_of(loop->held.next, struct exchange, link);
 
-    while ((link = list_pop_head(&loop->held))) {
-        struct exchange *x = container_of(link, struct exchange, link);
-
-        event_del(&x->timer);
+        reply_release(x);
         problem_respond(&x->request, 503, "draining", "the daemon is stopping");
         send_now(x);
     }

@@ -17,6 +17,12 @@ static void drop_body(struct response *response)
     response->owned_body = NULL;
 }
 
+void response_clear(struct request *request)
+{
+    drop_body(&request->response);
+    request->response = (struct response){0};
+}
+
 void response_static(struct request *request, int status, const char *content_type,
                      const char *body, size_t len)
 {

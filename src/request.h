@@ -67,6 +67,9 @@ struct request {
 /* Passes a request on; in debug builds a wrong `from` aborts. */
 void request_hand_over(struct request *request, enum request_owner from, enum request_owner to);
 
+/* Takes an answer back that has not been sent. */
+void response_clear(struct request *request);
+
 /* Answers with text that outlives the request (a literal or the snapshot's). */
 void response_static(struct request *request, int status, const char *content_type,
                      const char *body, size_t len);

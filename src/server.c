@@ -1,41 +1,31 @@
 /* DESIGN
  *
  * A binding is one listener on one loop: an evhttp of its own, so that a request's callback knows
- * where it came in, fed by an evconnlistener on a duplicate of the listener's descriptor.  evhttp's
- * own route list is never used; every request goes to the generic callback, and from there:
+ * where it came in, fed by an evconnlistener on a duplicate of the listener's descriptor.  What
+ * happens on its connections is told in conn.c.
  *
- *   begin an exchange -> method and target -> router -> copy what the action needs -> dispatch
+ * Accepting pauses on all bindings of a loop when the loop has its share of max_connections, until
+ * one closes, and for a moment when accept(2) fails, which otherwise would be tried without end.
  *
  * A listener that a reload removes leaves its binding behind without a listener, so that what is in
  * flight on its connections is answered; the next answer closes each of them. */
 #include "server.h"
 
-#include "action.h"
+#include "conn.h"
 #include "dispatch.h"
-#include "exchange.h"
 #include "log.h"
-#include "problem.h"
 #include "reply.h"
-#include "target.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/http.h>
-#include <event2/http_struct.h>
-#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/queue.h>
 #include <unistd.h>
 
-/* Until the limits are options. */
-enum { MAX_HEAD_BYTES = 16 << 10, MAX_BODY_BYTES = 1 << 20 };
+enum { ACCEPT_PAUSE_MS = 200 };
 
 /* The bit of connections whose listener is gone: only routes for every listener match it. */
 enum { NO_LISTENER = 63 };
@@ -51,242 +41,113 @@ struct binding {
     unsigned index;                     /* of the listener in the snapshot */
     bool is_unix;
     bool closing; /* the listener is gone: answers tell clients to close */
+    unsigned n_connections;
 };
 
-/* ---- one request ----------------------------------------------------------------------------- */
-
-static enum http_method method_of(enum evhttp_cmd_type command)
+struct loop *server_binding_loop(const struct binding *binding)
 {
-    switch (command) {
-    case EVHTTP_REQ_GET:
-        return METHOD_GET;
-    case EVHTTP_REQ_HEAD:
-        return METHOD_HEAD;
-    case EVHTTP_REQ_POST:
-        return METHOD_POST;
-    case EVHTTP_REQ_PUT:
-        return METHOD_PUT;
-    case EVHTTP_REQ_PATCH:
-        return METHOD_PATCH;
-    case EVHTTP_REQ_DELETE:
-        return METHOD_DELETE;
-    case EVHTTP_REQ_OPTIONS:
-        return METHOD_OPTIONS;
-    default:
-        return METHOD_UNKNOWN;
-    }
+    return binding->loop;
 }
 
-static bool sane_id(const char *id)
-{
-    size_t len = id ? strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                 "0123456789._-")
-                    : 0;
+/* ---- for a connection's requests ------------------------------------------------------------- */
 
-    return len && len < EXCHANGE_ID_SIZE && !id[len];
+unsigned server_listener_index(const struct conn *conn)
+{
+    return conn->binding->index;
 }
 
-/* The client's own request id if it is harmless everywhere it goes, else a new one. */
-static void set_id(struct exchange *x, const char *given)
+bool server_is_closing(const struct conn *conn)
 {
-    static const char digits[] = "0123456789abcdef";
-    uint64_t number = x->loop->next_id;
-    size_t prefix = sizeof x->loop->id_prefix - 1;
-
-    if (sane_id(given)) {
-        strcpy(x->id, given);
-        return;
-    }
-    x->loop->next_id++;
-    memcpy(x->id, x->loop->id_prefix, prefix);
-    for (size_t i = 0; i < 16; i++)
-        x->id[prefix + i] = digits[number >> (60 - 4 * i) & 15];
-    x->id[prefix + 16] = '\0';
+    return conn->binding->closing;
 }
 
-static int copy_headers(struct request *request, const struct evkeyvalq *from)
+const char *server_peer(const struct conn *conn, struct arena *arena)
 {
-    const struct evkeyval *field;
-    size_t count = 0;
-
-    TAILQ_FOREACH(field, from, next)
-    count++;
-    request->headers = arena_alloc(&request->arena, (count + 1) * sizeof *request->headers);
-    if (!request->headers)
-        return -ENOMEM;
-    TAILQ_FOREACH(field, from, next)
-    {
-        struct header *header = &request->headers[request->n_headers++];
-
-        header->name = arena_strndup(&request->arena, field->key, strlen(field->key));
-        header->value = arena_strndup(&request->arena, field->value, strlen(field->value));
-        if (!header->name || !header->value)
-            return -ENOMEM;
-    }
-    return 0;
-}
-
-static int copy_body(struct request *request, struct evbuffer *from)
-{
-    size_t len = evbuffer_get_length(from);
-    char *body = arena_alloc(&request->arena, len + 1);
-
-    if (!body || evbuffer_copyout(from, body, len) != (ev_ssize_t)len)
-        return -ENOMEM;
-    body[len] = '\0';
-    request->body = (struct slice){body, len};
-    return 0;
-}
-
-static const char *copy_peer(struct exchange *x, const struct binding *binding)
-{
-    struct evhttp_connection *connection = evhttp_request_get_connection(x->ev);
     char *address = NULL;
     ev_uint16_t port = 0;
 
-    if (binding->is_unix)
+    if (conn->binding->is_unix)
         return "unix";
-    if (connection)
-        evhttp_connection_get_peer(connection, &address, &port);
-    if (!address)
-        return "";
-    return arena_strndup(&x->request.arena, address, strlen(address));
+    evhttp_connection_get_peer(conn->evcon, &address, &port);
+    return address ? arena_strndup(arena, address, strlen(address)) : "";
 }
 
-/* Copies what the route's action asks for; the request must not need evhttp's any more. */
-static int copy_needs(struct exchange *x, const struct binding *binding, unsigned needs)
+/* ---- accepting and pausing ------------------------------------------------------------------- */
+
+static void set_accepting(struct loop *loop, bool accepting)
 {
-    int r = 0;
+    struct list *link;
 
-    if (needs & ACTION_NEEDS_HEADERS) {
-        x->request.peer = copy_peer(x, binding);
-        r = x->request.peer ? copy_headers(&x->request, evhttp_request_get_input_headers(x->ev))
-                            : -ENOMEM;
-    }
-    if (!r && (needs & ACTION_NEEDS_BODY))
-        r = copy_body(&x->request, evhttp_request_get_input_buffer(x->ev));
-    return r;
-}
+    loop->accepting = accepting;
+    list_for_each(link, &loop->bindings) {
+        struct binding *binding = container_of(link, struct binding, link);
 
-/* 204 for OPTIONS, 405 for the others; both tell what is allowed. */
-static void respond_allow(struct exchange *x, unsigned methods)
-{
-    int status = x->request.method == METHOD_OPTIONS ? 204 : 405;
-    struct strbuf allow = {0};
-    char *text;
-
-    http_method_print(methods, &allow);
-    text = arena_strndup(&x->request.arena, strbuf_cstr(&allow), allow.len);
-    if (status == 204)
-        response_static(&x->request, status, NULL, "", 0);
-    else
-        problem_respond(&x->request, status, NULL, "the method %s is not allowed here; allowed: %s",
-                        x->request.method_name, strbuf_cstr(&allow));
-    if (text)
-        response_add_header(&x->request, "Allow", text);
-    strbuf_free(&allow);
-    reply_send(x);
-}
-
-static void answer_no_route(struct exchange *x, int found)
-{
-    struct request *request = &x->request;
-
-    if (found == -EACCES) {
-        respond_allow(x, request->match.allowed);
-    } else {
-        problem_respond(request, 404, "no_route", "no route matches the path");
-        reply_send(x);
+        if (!binding->acceptor || binding->prepared)
+            continue;
+        if (accepting)
+            evconnlistener_enable(binding->acceptor);
+        else
+            evconnlistener_disable(binding->acceptor);
     }
 }
 
-static void route_request(struct exchange *x, const struct binding *binding)
+static bool is_full(const struct loop *loop)
 {
-    struct request *request = &x->request;
-    const struct conf *conf = request->snapshot->conf;
-    int found = router_find(conf->router, request->path.data, request->path.len,
-                            METHOD_BIT(request->method), binding->index, &request->match);
+    return loop->n_connections >= loop->max_connections;
+}
 
-    if (found) {
-        answer_no_route(x, found);
+void server_connection_opened(struct binding *binding)
+{
+    static struct log_limit limit = {.interval_ns = 10 * NS_PER_SEC};
+    struct loop *loop = binding->loop;
+
+    binding->n_connections++;
+    loop->n_connections++;
+    if (!is_full(loop) || !loop->accepting)
         return;
-    }
-    request->route = &conf->routes[request->match.route];
-    if (copy_needs(x, binding, action_of(request->route->action)->needs)) {
-        problem_respond(request, 503, NULL, "out of memory");
-        reply_send(x);
-        return;
-    }
-    dispatch_run(x);
+    log_limited(&limit, LOG_LEVEL_WARNING,
+                "max_connections reached, %u on this loop: new ones wait until others close",
+                loop->n_connections);
+    set_accepting(loop, false);
 }
 
-/* Whether a comma-separated list (RFC 9110, 5.6.1) has the token. */
-static bool has_token(const char *list, const char *token)
+void server_connection_closed(struct binding *binding)
 {
-    size_t len = strlen(token);
+    struct loop *loop = binding->loop;
 
-    while (list && *list) {
-        list += strspn(list, " \t,");
-        if (!strncasecmp(list, token, len) && (!list[len] || strchr(" \t,", list[len])))
-            return true;
-        list += strcspn(list, ",");
-    }
-    return false;
+    binding->n_connections--;
+    loop->n_connections--;
+    if (!loop->accepting && !is_full(loop) && !event_pending(loop->resume_event, EV_TIMEOUT, NULL))
+        set_accepting(loop, true);
 }
 
-static void read_connection_header(struct exchange *x, const struct evkeyvalq *headers)
+static void on_resume(evutil_socket_t fd, short what, void *arg)
 {
-    const char *connection = evhttp_find_header(headers, "Connection");
+    struct loop *loop = arg;
 
-    x->http10 = x->ev->major == 1 && x->ev->minor == 0;
-    x->keep_alive = has_token(connection, "keep-alive");
-    x->close = has_token(connection, "close") || (x->http10 && !x->keep_alive);
+    (void)fd;
+    (void)what;
+    if (!is_full(loop))
+        set_accepting(loop, true);
 }
 
-static void on_request(struct evhttp_request *ev, void *arg)
+/* accept(2) failed, most often for want of descriptors: asking again at once would only spin. */
+static void on_accept_error(struct evconnlistener *acceptor, void *arg)
 {
-    const struct binding *binding = arg;
-    struct exchange *x = exchange_begin(binding->loop, ev);
-    const struct evkeyvalq *headers = evhttp_request_get_input_headers(ev);
-    const char *target = evhttp_request_get_uri(ev);
-    struct request *request;
+    static struct log_limit limit = {.interval_ns = 10 * NS_PER_SEC};
+    static const struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
+    struct loop *loop = loop_current();
+    int error = EVUTIL_SOCKET_ERROR();
 
-    if (!x) {
-        /* Not even an answer can be put together; the client sees the connection end. */
-        evhttp_connection_free(evhttp_request_get_connection(ev));
-        return;
-    }
-    request = &x->request;
-    set_id(x, evhttp_find_header(headers, "X-Request-Id"));
-    read_connection_header(x, headers);
-    x->closing = &binding->closing;
-    request->method = method_of(evhttp_request_get_command(ev));
-    request->method_name =
-        request->method == METHOD_UNKNOWN ? "" : http_method_names[request->method];
-    request->target = (struct slice){target, strlen(target)};
-    if (request->method == METHOD_UNKNOWN) {
-        problem_respond(request, 405, NULL, "the method is not allowed here");
-        reply_send(x);
-    } else if (target_parse(target, request->target.len, &request->arena, &request->path,
-                            &request->query)) {
-        problem_respond(request, 400, NULL, "the request target is malformed");
-        reply_send(x);
-    } else if (request->path.data[0] == '*') {
-        respond_allow(x,
-                      request->method == METHOD_OPTIONS ? METHOD_ALL : METHOD_BIT(METHOD_OPTIONS));
-    } else {
-        route_request(x, binding);
-    }
+    (void)acceptor;
+    (void)arg;
+    log_limited(&limit, LOG_LEVEL_ERROR, "cannot accept connections: %s; trying again every %d ms",
+                strerror(error), ACCEPT_PAUSE_MS);
+    set_accepting(loop, false);
+    event_add(loop->resume_event, &pause);
 }
 
 /* ---- bindings -------------------------------------------------------------------------------- */
-
-static struct bufferevent *new_bufferevent(struct event_base *base, void *arg)
-{
-    (void)arg;
-    /* Not BEV_OPT_CLOSE_ON_FREE: evhttp shuts the descriptor down and closes it itself. */
-    return bufferevent_socket_new(base, -1, 0);
-}
 
 static void free_binding(struct binding *binding)
 {
@@ -313,6 +174,7 @@ static int accept_from(struct binding *binding, int fd)
         evconnlistener_free(binding->acceptor);
         return -ENOMEM;
     }
+    evconnlistener_set_error_cb(binding->acceptor, on_accept_error);
     return 0;
 }
 
@@ -330,15 +192,9 @@ static int add_binding(struct loop *loop, struct listener *listener)
     list_add_tail(&loop->bindings, &binding->link);
     binding->http = evhttp_new(loop->base);
     if (binding->http) {
-        evhttp_set_gencb(binding->http, on_request, binding);
-        evhttp_set_bevcb(binding->http, new_bufferevent, NULL);
+        evhttp_set_gencb(binding->http, conn_on_request, binding);
+        evhttp_set_bevcb(binding->http, conn_new_bufferevent, binding);
         evhttp_set_default_content_type(binding->http, NULL);
-        evhttp_set_max_headers_size(binding->http, MAX_HEAD_BYTES);
-        evhttp_set_max_body_size(binding->http, MAX_BODY_BYTES);
-        evhttp_set_allowed_methods(binding->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD |
-                                                      EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
-                                                      EVHTTP_REQ_PATCH | EVHTTP_REQ_DELETE |
-                                                      EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE);
         r = accept_from(binding, listener->fd);
     }
     if (r)
@@ -375,6 +231,10 @@ int server_prepare(struct loop *loop, struct listener *const *listeners, size_t 
 {
     int r = 0;
 
+    if (!loop->resume_event)
+        loop->resume_event = event_new(loop->base, -1, 0, on_resume, loop);
+    if (!loop->resume_event)
+        return -ENOMEM;
     for (size_t i = 0; i < n && !r; i++)
         if (!find_binding(loop, listeners[i]))
             r = add_binding(loop, listeners[i]);
@@ -391,6 +251,13 @@ void server_abandon(struct loop *loop)
         if (binding->prepared)
             free_binding(binding);
     }
+}
+
+/* max_connections is shared out among the loops; what does not divide goes to the first ones. */
+static unsigned share_of(const struct loop *loop, int64_t max_connections)
+{
+    return (unsigned)(max_connections / loop->n_loops +
+                      (loop->index < max_connections % loop->n_loops));
 }
 
 void server_commit(struct loop *loop, struct snapshot *snapshot, struct listener *const *listeners,
@@ -415,8 +282,13 @@ void server_commit(struct loop *loop, struct snapshot *snapshot, struct listener
         }
         binding->index = (unsigned)i;
         binding->prepared = false;
-        evconnlistener_enable(binding->acceptor);
+        if (loop->accepting)
+            evconnlistener_enable(binding->acceptor);
     }
+    /* Reached with the old number, left with the new one, or the other way round. */
+    loop->max_connections = share_of(loop, snapshot->conf->server.max_connections);
+    if (loop->accepting == is_full(loop) && !event_pending(loop->resume_event, EV_TIMEOUT, NULL))
+        set_accepting(loop, !is_full(loop));
 }
 
 /* Turns enough to accept a full backlog and to read what came with it; a flood that goes on
@@ -467,10 +339,24 @@ void server_refuse(struct loop *loop)
     reply_refuse_held(loop);
 }
 
+void server_free_unused(struct loop *loop)
+{
+    struct list *link, *next;
+
+    list_for_each_safe(link, next, &loop->bindings) {
+        struct binding *binding = container_of(link, struct binding, link);
+
+        if (binding->closing && !binding->n_connections)
+            free_binding(binding);
+    }
+}
+
 void server_close_bindings(struct loop *loop)
 {
     struct list *link, *next;
 
+    /* Connections of the last turn get their close callbacks. */
+    conn_do_pending(loop);
     list_for_each_safe(link, next, &loop->bindings)
         free_binding(container_of(link, struct binding, link));
 }

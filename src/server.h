@@ -8,6 +8,24 @@
 #include "loop.h"
 #include "parse_num.h"
 
+struct arena;
+struct binding;
+struct conn;
+
+/* The loop of a binding: one listener on one loop. */
+struct loop *server_binding_loop(const struct binding *binding);
+
+/* For conn.c: counts, and pauses or resumes accepting. */
+void server_connection_opened(struct binding *binding);
+void server_connection_closed(struct binding *binding);
+
+/* The listener that a connection came in by, as the snapshot numbers them. */
+unsigned server_listener_index(const struct conn *conn);
+/* Whether that listener has been removed. */
+bool server_is_closing(const struct conn *conn);
+/* The client's address; "unix" for unix sockets; NULL: out of memory. */
+const char *server_peer(const struct conn *conn, struct arena *arena);
+
 /* First step of a change of listeners: makes ready to accept from those of `listeners` that the loop
  * does not have yet.  0 or -errno; then server_abandon takes it back. */
 int server_prepare(struct loop *loop, struct listener *const *listeners, size_t n) WARN_UNUSED;
@@ -27,6 +45,9 @@ void server_take_last_turn(struct loop *loop);
 
 /* The drain's time is up: what is held back is answered with 503, new blocking work refused. */
 void server_refuse(struct loop *loop);
+
+/* Frees what is left of removed listeners once their last connection is closed. */
+void server_free_unused(struct loop *loop);
 
 /* Closes every connection.  Nothing may be in flight. */
 void server_close_bindings(struct loop *loop);

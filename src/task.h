@@ -14,14 +14,19 @@
 
 /* How a task ended. */
 enum task_end {
-    TASK_RAN,        /* `run` was called and has returned */
-    TASK_QUEUE_FULL, /* did not run: no thread free and no place in the queue */
-    TASK_DRAINING,   /* did not run: the program stops */
+    TASK_RAN,         /* `run` was called and has returned */
+    TASK_QUEUE_FULL,  /* did not run: no thread free and no place in the queue */
+    TASK_DRAINING,    /* did not run: the program stops */
+    TASK_CLIENT_GONE, /* did not run: whoever wanted it has left */
     TASK_END_COUNT,
 };
 
+enum task_state { TASK_IDLE, TASK_QUEUED, TASK_RUNNING };
+
 struct task {
     struct task *next;
+    struct task *prev;
+    enum task_state state; /* guarded by the pool's lock */
     struct mail done;
     struct mailbox *reply_to;
     void (*run)(struct task *task); /* on a worker's thread */
@@ -42,6 +47,7 @@ struct task_list {
 static inline void task_list_add(struct task_list *list, struct task *task)
 {
     task->next = NULL;
+    task->prev = list->last;
     if (list->last)
         list->last->next = task;
     else
@@ -50,16 +56,25 @@ static inline void task_list_add(struct task_list *list, struct task *task)
     list->count++;
 }
 
+static inline void task_list_remove(struct task_list *list, struct task *task)
+{
+    if (task->prev)
+        task->prev->next = task->next;
+    else
+        list->first = task->next;
+    if (task->next)
+        task->next->prev = task->prev;
+    else
+        list->last = task->prev;
+    list->count--;
+}
+
 static inline struct task *task_list_pop(struct task_list *list)
 {
     struct task *task = list->first;
 
-    if (!task)
-        return NULL;
-    list->first = task->next;
-    if (!list->first)
-        list->last = NULL;
-    list->count--;
+    if (task)
+        task_list_remove(list, task);
     return task;
 }
 

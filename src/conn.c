@@ -1,0 +1,572 @@
+/* DESIGN
+ *
+ * evhttp reads nothing from the network.  When it has accepted a connection, its bufferevent is taken
+ * off the socket's reading side (its read event is assigned to no descriptor) and an event of our own
+ * reads into the loop's buffer.  Every byte goes through the guard; what comes out becomes an
+ * exchange.  When a request is complete, evhttp is given a constant, minimal one instead, which makes
+ * it call back for the answer and run the connection: writing, keep-alive, closing.
+ *
+ * One request at a time is with evhttp.  Bytes that come meanwhile are stashed, to a limit, behind
+ * which the socket is not read any more; they are taken up when the answer is out, at the end of the
+ * loop's turn, so that a client with a thousand requests in one packet takes its turns like others.
+ *
+ * Reading goes on while a request is answered, so that a client that leaves is noticed at once: its
+ * waiting task then never runs, its running one is cancelled.  The connection goes; the exchange stays
+ * until its task comes back.
+ *
+ * Deadlines.  A connection has one at a time, by its phase, and one timer.  Moving a deadline back
+ * costs nothing: the timer fires at the old time, sees that it is too early and is set again.
+ *
+ * Who frees what: evhttp owns the connection and tells by its close callback that it goes, whatever
+ * the reason; that alone frees a conn. */
+#include "conn.h"
+
+#include "clock.h"
+#include "dispatch.h"
+#include "exchange.h"
+#include "intake.h"
+#include "loop.h"
+#include "reply.h"
+#include "server.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_struct.h>
+#include <event2/http.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+    STASH_MAX = 32 << 10,
+    LINGER_MS = 2000,
+    MIN_WRITE_RATE = 500, /* bytes per second, over write_timeout */
+};
+
+static const struct conf_server *limits_of(const struct conn *conn)
+{
+    return &conn->loop->snapshot->conf->server;
+}
+
+/* ---- reading on and off ---------------------------------------------------------------------- */
+
+static void start_reading(struct conn *conn)
+{
+    if (!conn->reading && !conn->end_of_stream && event_add(&conn->read_event, NULL) == 0)
+        conn->reading = true;
+}
+
+static void stop_reading(struct conn *conn)
+{
+    if (conn->reading)
+        event_del(&conn->read_event);
+    conn->reading = false;
+}
+
+static void put_on_todo(struct conn *conn)
+{
+    if (list_empty(&conn->todo))
+        list_add_tail(&conn->loop->todo, &conn->todo);
+}
+
+/* ---- deadlines ------------------------------------------------------------------------------- */
+
+static void set_timer(struct conn *conn, int64_t now)
+{
+    int64_t left = conn->deadline_ns > now ? conn->deadline_ns - now : 0;
+    struct timeval tv = {.tv_sec = left / NS_PER_SEC, .tv_usec = left % NS_PER_SEC / NS_PER_US};
+
+    tv.tv_usec += tv.tv_usec < 999999; /* not before the deadline */
+    conn->timer_ns = event_add(&conn->timer, &tv) ? 0 : conn->deadline_ns;
+}
+
+static void set_deadline(struct conn *conn, int64_t after_ns)
+{
+    int64_t now = clock_now_ns();
+
+    conn->deadline_ns = now + after_ns;
+    if (!conn->timer_ns || conn->timer_ns > conn->deadline_ns)
+        set_timer(conn, now);
+}
+
+static size_t unwritten(const struct conn *conn)
+{
+    return evbuffer_get_length(bufferevent_get_output(conn->bev));
+}
+
+static void set_write_deadline(struct conn *conn)
+{
+    conn->unwritten = unwritten(conn);
+    set_deadline(conn, limits_of(conn)->write_timeout);
+}
+
+static bool writes_fast_enough(const struct conn *conn)
+{
+    int64_t seconds_256 = limits_of(conn)->write_timeout / (NS_PER_SEC / 256);
+    size_t least = (size_t)(seconds_256 * MIN_WRITE_RATE / 256);
+
+    return conn->unwritten - unwritten(conn) > least;
+}
+
+/* ---- giving a request to evhttp -------------------------------------------------------------- */
+
+static struct exchange *begin_exchange(struct conn *conn)
+{
+    struct exchange *x = exchange_begin(conn->loop);
+
+    if (!x)
+        return NULL;
+    x->conn = conn;
+    conn->exchange = x;
+    return x;
+}
+
+/* The exchange is ready to be run or answered.  May free the connection. */
+static void give_to_evhttp(struct conn *conn)
+{
+    static const char request[] = "GET / HTTP/1.1\r\n\r\n";
+    struct evbuffer *input = bufferevent_get_input(conn->bev);
+    bufferevent_data_cb on_read;
+    void *arg;
+    int r;
+
+    conn->phase = CONN_BUSY;
+    conn->deadline_ns = 0;
+    evbuffer_unfreeze(input, 0);
+    r = evbuffer_add(input, request, sizeof request - 1);
+    evbuffer_freeze(input, 0);
+    bufferevent_getcb(conn->bev, &on_read, NULL, NULL, &arg);
+    if (r || !on_read) {
+        exchange_end(conn->exchange);
+        conn_abort(conn);
+        return;
+    }
+    conn->loop->giving = conn;
+    on_read(conn->bev, arg);
+    conn->loop->giving = NULL;
+}
+
+void conn_on_request(struct evhttp_request *ev, void *binding)
+{
+    struct loop *loop = server_binding_loop(binding);
+    struct conn *conn = loop->giving;
+
+    loop->giving = NULL;
+    if (!conn) {
+        /* Nothing but what the guard has passed may come here. */
+        evhttp_connection_free(evhttp_request_get_connection(ev));
+        return;
+    }
+    conn->exchange->ev = ev;
+    intake_run(conn->exchange);
+}
+
+static void refuse(struct conn *conn, const struct guard_head *head, int status, const char *detail)
+{
+    struct exchange *x = conn->exchange ? conn->exchange : begin_exchange(conn);
+
+    if (!x) {
+        conn_abort(conn);
+        return;
+    }
+    intake_refuse(x, head, status, detail);
+    give_to_evhttp(conn);
+}
+
+/* ---- what the guard tells -------------------------------------------------------------------- */
+
+static void send_continue(struct conn *conn)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+    /* Not through the bufferevent, whose "written" callback evhttp would take for the answer's. */
+    (void)!send(conn->fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* False: the request has been answered without its body, or the connection is gone. */
+static bool take_head(struct conn *conn, const struct guard_head *head)
+{
+    struct exchange *x = begin_exchange(conn);
+    uint64_t max_body;
+
+    if (!x) {
+        conn_abort(conn);
+        return false;
+    }
+    intake_head(x, head);
+    max_body = intake_max_body(x);
+    guard_set_max_body(&conn->guard, max_body);
+    if (!head->has_body)
+        return true;
+    set_deadline(conn, limits_of(conn)->body_timeout);
+    if (!head->expect_continue)
+        return true;
+    if (x->request.response.status) {
+        /* RFC 9110, 10.1.1: the final answer instead of 100; the body may come or not, so nothing
+         * behind this request can be understood. */
+        x->close = x->linger = true;
+        give_to_evhttp(conn);
+        return false;
+    }
+    if (head->chunked || head->content_length <= max_body)
+        send_continue(conn);
+    return true;
+}
+
+/* False: no more bytes are wanted now, or the connection is gone. */
+static bool take_event(struct conn *conn, const struct guard_event *event)
+{
+    switch (event->type) {
+    case GUARD_HEAD:
+        return take_head(conn, event->head);
+    case GUARD_BODY:
+        set_deadline(conn, limits_of(conn)->body_timeout);
+        if (!intake_body(conn->exchange, event->data, event->len))
+            return true;
+        refuse(conn, NULL, 503, "out of memory");
+        return false;
+    case GUARD_END:
+        give_to_evhttp(conn);
+        return false;
+    case GUARD_FAULT:
+        refuse(conn, event->head, (int)event->fault->status, event->fault->reason);
+        return false;
+    case GUARD_MORE:
+        break;
+    }
+    return false;
+}
+
+/* Keeps bytes for later.  False: there is no memory for them. */
+static bool stash(struct conn *conn, const char *data, size_t len)
+{
+    if (conn->stash_len + len > conn->stash_size) {
+        size_t size = conn->stash_len + len;
+        char *bigger = realloc(conn->stash, size);
+
+        if (!bigger)
+            return false;
+        conn->stash = bigger;
+        conn->stash_size = size;
+    }
+    memcpy(conn->stash + conn->stash_len, data, len);
+    conn->stash_len += len;
+    if (conn->stash_len >= STASH_MAX)
+        stop_reading(conn);
+    return true;
+}
+
+static void begin_request(struct conn *conn)
+{
+    const struct conf_server *server = limits_of(conn);
+
+    conn->limits.max_head = (size_t)server->max_header_size;
+    conn->limits.max_body = (uint64_t)server->max_body_size;
+}
+
+/* Feeds the guard until a request is complete or the bytes are used up.  Returns how many bytes were
+ * used; `*gone` tells that the connection does not exist any more. */
+static size_t feed(struct conn *conn, const char *data, size_t len, bool *gone)
+{
+    struct loop *loop = conn->loop;
+    struct guard_event *event = &loop->guard_event;
+    size_t used = 0;
+    bool idle = guard_phase(&conn->guard) == GUARD_IDLE;
+    bool more = true;
+
+    loop->freed = NULL;
+    loop->feeding = conn;
+    if (idle)
+        begin_request(conn);
+    while (more) {
+        used += guard_feed(&conn->guard, data + used, len - used, event);
+        conn->more_behind = used < len;
+        more = take_event(conn, event);
+    }
+    *gone = loop->freed == conn;
+    loop->feeding = NULL;
+    if (!*gone && conn->phase == CONN_READING && idle && guard_phase(&conn->guard) == GUARD_IN_HEAD)
+        set_deadline(conn, limits_of(conn)->header_timeout);
+    return used;
+}
+
+/* ---- the client's end ------------------------------------------------------------------------ */
+
+/* The client has left: nobody waits for what is being done. */
+static void hang_up(struct conn *conn)
+{
+    struct exchange *x = conn->exchange;
+
+    if (x && conn->phase == CONN_BUSY) {
+        conn->exchange = NULL;
+        x->conn = NULL;
+        x->ev = NULL;
+        dispatch_abandon(x);
+    }
+    conn_abort(conn);
+}
+
+static void on_end_of_stream(struct conn *conn)
+{
+    conn->end_of_stream = true;
+    stop_reading(conn);
+    if (conn->phase == CONN_LINGERING || (conn->phase == CONN_READING && !conn->stash_len))
+        hang_up(conn);
+    else if (conn->phase == CONN_BUSY && conn->exchange->with_pool &&
+             limits_of(conn)->half_close == CONF_HALF_CLOSE_ABORT)
+        hang_up(conn);
+}
+
+static void take_bytes(struct conn *conn, const char *data, size_t len)
+{
+    bool gone = false;
+    size_t used = 0;
+
+    if (conn->phase == CONN_LINGERING)
+        return;
+    if (conn->phase == CONN_READING && !conn->stash_len)
+        used = feed(conn, data, len, &gone);
+    if (gone || used == len || conn->phase == CONN_LINGERING)
+        return;
+    if (!stash(conn, data + used, len - used))
+        hang_up(conn);
+    else if (conn->phase == CONN_READING)
+        put_on_todo(conn);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *conn = arg;
+    struct loop *loop = conn->loop;
+    ssize_t n = recv(fd, loop->input, sizeof loop->input, MSG_DONTWAIT);
+
+    (void)what;
+    if (n > 0)
+        take_bytes(conn, loop->input, (size_t)n);
+    else if (n == 0)
+        on_end_of_stream(conn);
+    else if (errno != EAGAIN && errno != EINTR)
+        hang_up(conn);
+}
+
+/* Goes on with bytes that were stashed behind the last request. */
+static void take_stash(struct conn *conn)
+{
+    size_t len = conn->stash_len, used;
+    char *data = conn->stash;
+    bool gone;
+
+    conn->stash = NULL;
+    conn->stash_len = conn->stash_size = 0;
+    used = feed(conn, data, len, &gone);
+    if (!gone && used < len && conn->phase != CONN_LINGERING) {
+        memmove(data, data + used, len - used);
+        conn->stash = data;
+        conn->stash_len = len - used;
+        conn->stash_size = len;
+        data = NULL;
+        if (conn->phase == CONN_READING)
+            put_on_todo(conn);
+    }
+    free(data);
+    if (gone)
+        return;
+    if (conn->phase == CONN_READING && conn->end_of_stream && !conn->stash_len) {
+        hang_up(conn);
+        return;
+    }
+    if (conn->stash_len < STASH_MAX)
+        start_reading(conn);
+}
+
+/* ---- expiry ---------------------------------------------------------------------------------- */
+
+static void expire_reading(struct conn *conn)
+{
+    switch (guard_phase(&conn->guard)) {
+    case GUARD_IN_HEAD:
+        refuse(conn, NULL, 408, "the head of the request did not come within header_timeout");
+        break;
+    case GUARD_IN_BODY:
+        refuse(conn, NULL, 408, "no more of the body came within body_timeout");
+        break;
+    case GUARD_IDLE:
+    case GUARD_DEAD:
+        conn_abort(conn);
+        break;
+    }
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *conn = arg;
+    int64_t now = clock_now_ns();
+
+    (void)fd;
+    (void)what;
+    conn->timer_ns = 0;
+    if (!conn->deadline_ns)
+        return;
+    if (now < conn->deadline_ns)
+        set_timer(conn, now);
+    else if (conn->phase == CONN_READING)
+        expire_reading(conn);
+    else if (conn->phase == CONN_WRITING && writes_fast_enough(conn))
+        set_write_deadline(conn);
+    else if (conn->phase != CONN_BUSY)
+        conn_abort(conn);
+}
+
+/* ---- the answer's way ------------------------------------------------------------------------ */
+
+/* The connection is free for the next request. */
+static void next_request(struct conn *conn)
+{
+    conn->exchange = NULL;
+    conn->phase = CONN_READING;
+    if (conn->stash_len || conn->end_of_stream)
+        put_on_todo(conn);
+    set_deadline(conn, limits_of(conn)->keepalive_timeout);
+}
+
+static void linger(struct conn *conn)
+{
+    conn->exchange = NULL;
+    conn->phase = CONN_LINGERING;
+    free(conn->stash);
+    conn->stash = NULL;
+    conn->stash_len = conn->stash_size = 0;
+    list_remove(&conn->todo);
+    if (conn->end_of_stream) {
+        conn_abort(conn);
+        return;
+    }
+    shutdown(conn->fd, SHUT_WR);
+    start_reading(conn);
+    set_deadline(conn, LINGER_MS * NS_PER_MS);
+}
+
+void conn_answered(struct conn *conn, struct evhttp_request *ev)
+{
+    bool lingers = conn->exchange->linger;
+
+    exchange_end(conn->exchange);
+    if (lingers) {
+        linger(conn);
+        return;
+    }
+    next_request(conn);
+    evhttp_send_reply_end(ev);
+}
+
+static void on_written(struct evhttp_request *ev, void *arg)
+{
+    struct conn *conn = arg;
+
+    (void)ev;
+    exchange_end(conn->exchange);
+    next_request(conn);
+}
+
+void conn_write_rest(struct conn *conn, struct evhttp_request *ev)
+{
+    conn->phase = CONN_WRITING;
+    set_write_deadline(conn);
+    evhttp_request_set_on_complete_cb(ev, on_written, conn);
+    evhttp_send_reply_end(ev);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static void conn_free(struct conn *conn)
+{
+    struct loop *loop = conn->loop;
+
+    if (loop->feeding == conn)
+        loop->freed = conn;
+    if (conn->exchange)
+        exchange_end(conn->exchange);
+    stop_reading(conn);
+    event_del(&conn->timer);
+    guard_clear(&conn->guard);
+    list_remove(&conn->link);
+    list_remove(&conn->todo);
+    free(conn->stash);
+    server_connection_closed(conn->binding);
+    free(conn);
+}
+
+static void on_close(struct evhttp_connection *evcon, void *arg)
+{
+    (void)evcon;
+    conn_free(arg);
+}
+
+void conn_abort(struct conn *conn)
+{
+    evhttp_connection_free(conn->evcon);
+}
+
+struct bufferevent *conn_new_bufferevent(struct event_base *base, void *arg)
+{
+    struct binding *binding = arg;
+    /* Not BEV_OPT_CLOSE_ON_FREE: evhttp shuts the descriptor down and closes it itself. */
+    struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
+    struct conn *conn = bev ? calloc(1, sizeof *conn) : NULL;
+
+    /* NULL would make evhttp use a bufferevent of its own.  A connection without a conn is not read
+     * through the guard, and conn_on_request closes it. */
+    if (!conn)
+        return bev;
+    conn->loop = server_binding_loop(binding);
+    conn->binding = binding;
+    conn->bev = bev;
+    conn->fd = -1;
+    conn->limits = (struct guard_limits){.max_fields = GUARD_FIELDS_MAX, .max_trailer = 4096};
+    guard_init(&conn->guard, &conn->limits);
+    list_init(&conn->todo);
+    list_add_tail(&conn->loop->conns, &conn->link);
+    put_on_todo(conn);
+    server_connection_opened(binding);
+    return bev;
+}
+
+/* evhttp has made its connection around our bufferevent: finds it and takes over the reading.  This
+ * comes before libevent looks at the socket again, so nothing has been read yet. */
+static void attach(struct conn *conn)
+{
+    struct event *read_event = &conn->bev->ev_read;
+    struct event_base *base = conn->loop->base;
+    void *evcon;
+
+    bufferevent_getcb(conn->bev, NULL, NULL, NULL, &evcon);
+    conn->evcon = evcon;
+    conn->fd = bufferevent_getfd(conn->bev);
+    bufferevent_disable(conn->bev, EV_READ);
+    event_assign(read_event, base, -1, EV_READ | EV_PERSIST | EV_FINALIZE,
+                 event_get_callback(read_event), conn->bev);
+    bufferevent_enable(conn->bev, EV_READ);
+    evhttp_connection_set_closecb(conn->evcon, on_close, conn);
+    event_assign(&conn->read_event, base, conn->fd, EV_READ | EV_PERSIST, on_readable, conn);
+    event_assign(&conn->timer, base, -1, 0, on_timer, conn);
+    start_reading(conn);
+    set_deadline(conn, limits_of(conn)->header_timeout);
+}
+
+void conn_do_pending(struct loop *loop)
+{
+    struct list now, *link;
+
+    list_init(&now);
+    while ((link = list_pop_head(&loop->todo)))
+        list_add_tail(&now, link);
+    while ((link = list_pop_head(&now))) {
+        struct conn *conn = container_of(link, struct conn, todo);
+
+        if (!conn->evcon)
+            attach(conn);
+        else if (conn->phase == CONN_READING)
+            take_stash(conn);
+    }
+}

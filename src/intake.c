@@ -1,0 +1,216 @@
+#include "intake.h"
+
+#include "action.h"
+#include "conn.h"
+#include "dispatch.h"
+#include "loop.h"
+#include "problem.h"
+#include "reply.h"
+#include "server.h"
+#include "target.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the head -------------------------------------------------------------------------------- */
+
+static bool sane_id(const char *id, size_t len)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789._-";
+
+    for (size_t i = 0; i < len; i++)
+        if (!memchr(allowed, id[i], sizeof allowed - 1))
+            return false;
+    return len && len < EXCHANGE_ID_SIZE;
+}
+
+/* The client's own request id if it is harmless everywhere it goes, else a new one. */
+static void set_id(struct exchange *x, const struct guard_head *head)
+{
+    static const char digits[] = "0123456789abcdef";
+    const struct guard_field *given = head ? guard_head_find(head, "X-Request-Id") : NULL;
+    uint64_t number = x->loop->next_id;
+    size_t prefix = sizeof x->loop->id_prefix - 1;
+
+    if (given && sane_id(guard_text(head, given->value), given->value.len)) {
+        memcpy(x->id, guard_text(head, given->value), given->value.len);
+        x->id[given->value.len] = '\0';
+        return;
+    }
+    x->loop->next_id++;
+    memcpy(x->id, x->loop->id_prefix, prefix);
+    for (size_t i = 0; i < 16; i++)
+        x->id[prefix + i] = digits[number >> (60 - 4 * i) & 15];
+    x->id[prefix + 16] = '\0';
+}
+
+static struct slice copy_span(struct exchange *x, const struct guard_head *head,
+                              struct guard_span span)
+{
+    char *copy = arena_strndup(&x->request.arena, guard_text(head, span), span.len);
+
+    return (struct slice){copy ? copy : "", copy ? span.len : 0};
+}
+
+static void set_method(struct exchange *x, const struct guard_head *head)
+{
+    struct request *request = &x->request;
+
+    request->method = head->method;
+    request->method_name = head->method < METHOD_COUNT ? http_method_names[head->method]
+                                                       : copy_span(x, head, head->method_name).data;
+}
+
+static int copy_fields(struct request *request, const struct guard_head *head)
+{
+    struct arena *arena = &request->arena;
+
+    request->headers = arena_alloc(arena, (head->n_fields + 1) * sizeof *request->headers);
+    if (!request->headers)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < head->n_fields; i++) {
+        const struct guard_field *field = &head->fields[i];
+        struct header *header = &request->headers[i];
+
+        header->name = arena_strndup(arena, guard_text(head, field->name), field->name.len);
+        header->value = arena_strndup(arena, guard_text(head, field->value), field->value.len);
+        if (!header->name || !header->value)
+            return -ENOMEM;
+    }
+    request->n_headers = head->n_fields;
+    return 0;
+}
+
+/* Copies what the route's action asks for. */
+static int copy_needs(struct exchange *x, const struct guard_head *head)
+{
+    unsigned needs = action_of(x->request.route->action)->needs;
+
+    if (!(needs & ACTION_NEEDS_HEADERS))
+        return 0;
+    x->request.peer = server_peer(x->conn, &x->request.arena);
+    return x->request.peer ? copy_fields(&x->request, head) : -ENOMEM;
+}
+
+/* 204 for OPTIONS, 405 for the others; both tell what is allowed. */
+static void respond_allow(struct exchange *x, unsigned methods)
+{
+    int status = x->request.method == METHOD_OPTIONS ? 204 : 405;
+    struct strbuf allow = {0};
+    char *text;
+
+    http_method_print(methods, &allow);
+    text = arena_strndup(&x->request.arena, strbuf_cstr(&allow), allow.len);
+    if (status == 204)
+        response_static(&x->request, status, NULL, "", 0);
+    else
+        problem_respond(&x->request, status, NULL, "the method %s is not allowed here; allowed: %s",
+                        x->request.method_name, strbuf_cstr(&allow));
+    if (text)
+        response_add_header(&x->request, "Allow", text);
+    strbuf_free(&allow);
+}
+
+static void find_route(struct exchange *x, const struct guard_head *head)
+{
+    struct request *request = &x->request;
+    const struct conf *conf = request->snapshot->conf;
+    int found =
+        router_find(conf->router, request->path.data, request->path.len,
+                    METHOD_BIT(request->method), server_listener_index(x->conn), &request->match);
+
+    if (found == -EACCES) {
+        respond_allow(x, request->match.allowed);
+    } else if (found) {
+        problem_respond(request, 404, "no_route", "no route matches the path");
+    } else {
+        request->route = &conf->routes[request->match.route];
+        if (copy_needs(x, head))
+            problem_respond(request, 503, NULL, "out of memory");
+    }
+}
+
+static void read_target(struct exchange *x, const struct guard_head *head)
+{
+    struct request *request = &x->request;
+    const char *path = guard_text(head, head->path);
+    /* Path and query stand side by side in what came. */
+    size_t len = head->path.len + (head->has_query ? 1 + head->query.len : 0);
+    int r = target_parse(path, len, &request->arena, &request->path, &request->query);
+
+    if (r == -ENOMEM)
+        problem_respond(request, 503, NULL, "out of memory");
+    else if (r)
+        problem_respond(request, 400, NULL, "the request target is malformed");
+    else
+        find_route(x, head);
+}
+
+void intake_head(struct exchange *x, const struct guard_head *head)
+{
+    struct request *request = &x->request;
+
+    set_id(x, head);
+    set_method(x, head);
+    x->http10 = head->minor == 0;
+    x->close = head->close;
+    request->target = copy_span(x, head, head->target);
+    if (head->asterisk)
+        respond_allow(x, METHOD_ALL);
+    else
+        read_target(x, head);
+}
+
+uint64_t intake_max_body(const struct exchange *x)
+{
+    const struct request *request = &x->request;
+    int64_t own = request->route ? request->route->max_body_size : OPTION_WORD;
+
+    return (uint64_t)(own == OPTION_WORD ? request->snapshot->conf->server.max_body_size : own);
+}
+
+/* ---- the rest -------------------------------------------------------------------------------- */
+
+int intake_body(struct exchange *x, const char *data, size_t len)
+{
+    const struct request *request = &x->request;
+
+    if (!request->route || request->response.status ||
+        !(action_of(request->route->action)->needs & ACTION_NEEDS_BODY))
+        return 0;
+    strbuf_add(&x->body, data, len);
+    return x->body.failed ? -ENOMEM : 0;
+}
+
+void intake_refuse(struct exchange *x, const struct guard_head *head, int status,
+                   const char *detail)
+{
+    struct request *request = &x->request;
+
+    if (!*x->id)
+        set_id(x, head);
+    if (!request->method_name) {
+        request->method = METHOD_UNKNOWN;
+        request->method_name = "";
+    }
+    if (head && !request->target.data) {
+        set_method(x, head);
+        request->target = copy_span(x, head, head->target);
+    }
+    response_clear(request);
+    problem_respond(request, status, NULL, "%s", detail);
+    x->close = x->linger = true;
+}
+
+void intake_run(struct exchange *x)
+{
+    struct request *request = &x->request;
+
+    request->body = (struct slice){strbuf_cstr(&x->body), x->body.len};
+    if (request->response.status)
+        reply_send(x);
+    else
+        dispatch_run(x);
+}
