@@ -127,6 +127,7 @@ static void give_to_evhttp(struct conn *conn)
 {
     static const char request[] = "GET / HTTP/1.1\r\n\r\n";
     struct evbuffer *input = bufferevent_get_input(conn->bev);
+    struct loop *loop = conn->loop;
     bufferevent_data_cb on_read;
     void *arg;
     int r;
@@ -142,9 +143,9 @@ static void give_to_evhttp(struct conn *conn)
         conn_abort(conn);
         return;
     }
-    conn->loop->giving = conn;
+    loop->giving = conn;
     on_read(conn->bev, arg);
-    conn->loop->giving = NULL;
+    loop->giving = NULL;
 }
 
 void conn_on_request(struct evhttp_request *ev, void *binding)
