@@ -176,30 +176,47 @@ static int add_default_listener(struct loader *l)
     return option_set_defaults(conf_listener_options, &conf->listeners[0]);
 }
 
+static void check_mode(struct loader *l, const struct conf_listener *listener)
+{
+    struct strbuf key = {0};
+
+    strbuf_addf(&key, "listeners.%s.mode", listener->name);
+    if (conf_places_has(l->places, strbuf_cstr(&key)))
+        conf_faults_add(
+            l->faults, conf_places_section(l->places, "listeners", listener->name, "mode"),
+            "%s: found with a TCP address; allowed: only with \"unix:PATH\"", strbuf_cstr(&key));
+    strbuf_free(&key);
+}
+
+static void check_listener(struct loader *l, const struct conf_listener *listener)
+{
+    const char *where = conf_places_section(l->places, "listeners", listener->name, "address");
+    const struct conf_listener *other = l->conf->listeners;
+    struct listen_address parsed;
+    struct strbuf why = {0};
+    int r = listen_address_parse(listener->address, &parsed, &why);
+
+    if (r)
+        conf_faults_add(l->faults, where, "listeners.%s.address: %s", listener->name,
+                        strbuf_cstr(&why));
+    else if (parsed.kind == LISTEN_TCP)
+        check_mode(l, listener);
+    for (; other < listener && !listen_address_is_any_port(listener->address); other++)
+        if (other->address && !strcmp(other->address, listener->address))
+            conf_faults_add(l->faults, where,
+                            "listeners.%s.address: \"%s\" is the address of the listener \"%s\" "
+                            "too; allowed: an address of its own",
+                            listener->name, listener->address, other->name);
+    strbuf_free(&why);
+}
+
 static void check_listeners(struct loader *l)
 {
     const struct conf *conf = l->conf;
 
-    for (size_t i = 0; i < conf->n_listeners; i++) {
-        const struct conf_listener *listener = &conf->listeners[i];
-        const char *where = conf_places_section(l->places, "listeners", listener->name, "address");
-        struct listen_address parsed;
-        struct strbuf why = {0};
-
-        if (!listener->address)
-            continue;
-        if (listen_address_parse(listener->address, &parsed, &why))
-            conf_faults_add(l->faults, where, "listeners.%s.address: %s", listener->name,
-                            strbuf_cstr(&why));
-        for (size_t j = 0; j < i && !listen_address_is_any_port(listener->address); j++)
-            if (conf->listeners[j].address &&
-                !strcmp(conf->listeners[j].address, listener->address))
-                conf_faults_add(l->faults, where,
-                                "listeners.%s.address: \"%s\" is the address of the listener "
-                                "\"%s\" too; allowed: an address of its own",
-                                listener->name, listener->address, conf->listeners[j].name);
-        strbuf_free(&why);
-    }
+    for (size_t i = 0; i < conf->n_listeners; i++)
+        if (conf->listeners[i].address)
+            check_listener(l, &conf->listeners[i]);
     if (conf->n_listeners > CONF_MAX_LISTENERS)
         conf_faults_add(l->faults, l->conf->path, "listeners: found %zu; allowed: at most %d",
                         conf->n_listeners, CONF_MAX_LISTENERS);

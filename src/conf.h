@@ -123,7 +123,8 @@ struct conf_route {
     char *header_block;     /* `headers` as they go out, CRLF after each; "" when none */
 };
 
-enum { CONF_MAX_LISTENERS = 64 };
+/* One bit less than a mask has: the last stands for a listener that is gone. */
+enum { CONF_MAX_LISTENERS = 63 };
 
 struct conf {
     char *path;

@@ -1,5 +1,10 @@
 #include "conf.h"
 
+#include <string.h>
+
+/* What a TCP listener does not take. */
+static const struct option_row unix_only[] = {{.name = "mode"}, {0}};
+
 static void print_rows(const struct option_row *table, const void *settings, const char *indent,
                        const struct option_row *shadowing, bool blocking, struct strbuf *out)
 {
@@ -20,7 +25,8 @@ void conf_dump(const struct conf *conf, struct strbuf *out)
     strbuf_adds(out, "};\nlisteners: {\n");
     for (size_t i = 0; i < conf->n_listeners; i++) {
         strbuf_addf(out, "    %s: {\n", conf->listeners[i].name);
-        print_rows(conf_listener_options, &conf->listeners[i], "        ", NULL, true, out);
+        print_rows(conf_listener_options, &conf->listeners[i], "        ",
+                   strncmp(conf->listeners[i].address, "unix:", 5) ? unix_only : NULL, true, out);
         strbuf_adds(out, "    };\n");
     }
     strbuf_adds(out, "};\npools: {\n");

@@ -7,6 +7,7 @@
 #include "conf_text.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,6 +127,19 @@ static config_setting_t *element(config_setting_t *list, const char *index)
     return config_setting_get_elem(list, (unsigned)i);
 }
 
+/* An override changes what is configured.  A pool or listener that is not is more likely a name
+ * misspelt, but for those that exist without being written. */
+static bool may_be_made(const config_setting_t *parent, const char *name)
+{
+    const char *section = config_setting_name(parent);
+
+    if (section && !strcmp(section, "pools"))
+        return !strcmp(name, "default");
+    if (section && !strcmp(section, "listeners"))
+        return !config_setting_length(parent) && !strcmp(name, "main");
+    return true;
+}
+
 /* The group that one name leads to; made when it is not there and no list is wanted. */
 static config_setting_t *member(config_setting_t *at, const char *name, bool list, const char *text)
 {
@@ -134,7 +148,7 @@ static config_setting_t *member(config_setting_t *at, const char *name, bool lis
     if (!config_setting_is_group(at))
         return NULL;
     next = config_setting_get_member(at, name);
-    if (next || list)
+    if (next || list || !may_be_made(at, name))
         return next;
     next = config_setting_add(at, name, CONFIG_TYPE_GROUP);
     return next && mark(next, text) == 0 ? next : NULL;
@@ -177,7 +191,9 @@ int conf_override_apply(config_t *tree, const char *text, struct conf_faults *fa
     strbuf_addf(&where, "-o %s", text);
     at = follow(config_root_setting(tree), path, text, &last);
     if (!at || !config_setting_is_group(at))
-        conf_faults_add(faults, strbuf_cstr(&where), "no such place in the configuration");
+        conf_faults_add(faults, strbuf_cstr(&where),
+                        "no such place in the configuration; allowed: the path of "
+                        "an option of a group that it has");
     else {
         r = put_value(at, last, equals + 1);
         set = r ? NULL : config_setting_get_member(at, last);

@@ -65,6 +65,11 @@ static const char *find(const struct conf_places *places, const char *key)
     return NULL;
 }
 
+bool conf_places_has(const struct conf_places *places, const char *key)
+{
+    return find(places, key) != NULL;
+}
+
 /* The place of `key`.option, else that of `key`, else the file. */
 static const char *find_option(const struct conf_places *places, struct strbuf *key,
                                const char *option)

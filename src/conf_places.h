@@ -4,6 +4,7 @@
 
 #include "parse_num.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct conf_places;
@@ -14,6 +15,9 @@ void conf_places_free(struct conf_places *places);
 
 /* `key` is a path such as "routes[2].duration"; both strings are copied.  0 or -ENOMEM. */
 int conf_places_add(struct conf_places *places, const char *key, const char *where) WARN_UNUSED;
+
+/* Whether a setting of that path was written at all. */
+bool conf_places_has(const struct conf_places *places, const char *key);
 
 /* "FILE:LINE" (or "-o KEY=VALUE") of a route's option; of the route when the option was not written
  * or is NULL; of the file when there is no such route.  Belongs to `places`. */

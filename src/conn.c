@@ -2,7 +2,8 @@
  *
  * evhttp reads nothing from the network.  When it has accepted a connection, its bufferevent is taken
  * off the socket's reading side (its read event is assigned to no descriptor) and an event of our own
- * reads into the loop's buffer.  Every byte goes through the guard; what comes out becomes an
+ * reads into the loop's buffer.  That is done by an event that is activated while evhttp accepts: it
+ * runs before libevent polls again, so that not a byte can be read before it.  Every byte goes through the guard; what comes out becomes an
  * exchange.  When a request is complete, evhttp is given a constant, minimal one instead, which makes
  * it call back for the answer and run the connection: writing, keep-alive, closing.
  *
@@ -527,14 +528,13 @@ struct bufferevent *conn_new_bufferevent(struct event_base *base, void *arg)
     conn->limits = (struct guard_limits){.max_fields = GUARD_FIELDS_MAX, .max_trailer = 4096};
     guard_init(&conn->guard, &conn->limits);
     list_init(&conn->todo);
-    list_add_tail(&conn->loop->conns, &conn->link);
-    put_on_todo(conn);
+    list_add_tail(&conn->loop->fresh, &conn->link);
+    event_active(conn->loop->attach_event, EV_TIMEOUT, 0);
     server_connection_opened(binding);
     return bev;
 }
 
-/* evhttp has made its connection around our bufferevent: finds it and takes over the reading.  This
- * comes before libevent looks at the socket again, so nothing has been read yet. */
+/* evhttp has made its connection around our bufferevent: finds it and takes over the reading. */
 static void attach(struct conn *conn)
 {
     struct event *read_event = &conn->bev->ev_read;
@@ -555,6 +555,16 @@ static void attach(struct conn *conn)
     set_deadline(conn, limits_of(conn)->header_timeout);
 }
 
+void conn_attach_fresh(struct loop *loop)
+{
+    struct list *link;
+
+    while ((link = list_pop_head(&loop->fresh))) {
+        list_add_tail(&loop->conns, link);
+        attach(container_of(link, struct conn, link));
+    }
+}
+
 void conn_do_pending(struct loop *loop)
 {
     struct list now, *link;
@@ -565,9 +575,7 @@ void conn_do_pending(struct loop *loop)
     while ((link = list_pop_head(&now))) {
         struct conn *conn = container_of(link, struct conn, todo);
 
-        if (!conn->evcon)
-            attach(conn);
-        else if (conn->phase == CONN_READING)
+        if (conn->phase == CONN_READING)
             take_stash(conn);
     }
 }

@@ -27,8 +27,8 @@ enum conn_phase {
 };
 
 struct conn {
-    struct list link; /* in loop->conns */
-    struct list todo; /* in loop->todo: to be attached, or has bytes to go on with */
+    struct list link; /* in loop->fresh, then in loop->conns */
+    struct list todo; /* in loop->todo: has bytes to go on with */
     struct loop *loop;
     struct binding *binding;
     struct bufferevent *bev;
@@ -57,8 +57,10 @@ struct bufferevent *conn_new_bufferevent(struct event_base *base, void *binding)
 /* For evhttp_set_gencb: evhttp asks for the answer to the request that a connection gave it. */
 void conn_on_request(struct evhttp_request *ev, void *binding);
 
-/* After each turn of the loop: attaches new connections and goes on with those that have bytes of a
- * next request. */
+/* Takes over the reading of connections that evhttp has just accepted. */
+void conn_attach_fresh(struct loop *loop);
+
+/* After each turn of the loop: goes on with connections that have bytes of a next request. */
 void conn_do_pending(struct loop *loop);
 
 /* For reply.c.  The answer is out whole: on to the next request, or the end. */

@@ -6,6 +6,7 @@
 #include "dispatch.h"
 
 #include "action.h"
+#include "hold.h"
 #include "log.h"
 #include "loop.h"
 #include "problem.h"
@@ -35,11 +36,6 @@ static void respond_failure(struct request *request)
 {
     static struct log_limit limit = {.interval_ns = NS_PER_SEC};
 
-    if (request->result == -ECANCELED) {
-        problem_respond(request, 503, "draining", "the daemon is stopping");
-        response_add_header(request, "Retry-After", "1");
-        return;
-    }
     log_limited(&limit, LOG_LEVEL_ERROR, "request %s: route %s: action %s failed: %s", request->id,
                 request->route->path, request->route->action->name, strerror(-request->result));
     problem_respond(request, 500, "action_failed", "the action failed: %s",
@@ -108,6 +104,10 @@ static void on_task_done(struct mail *mail)
     }
     if (task->end != TASK_RAN) {
         refuse(x, task->end);
+        return;
+    }
+    if (request->result == -ECANCELED) {
+        reply_draining(x);
         return;
     }
     if (request->result)
@@ -180,9 +180,8 @@ static void unbatch(struct exchange *x)
 
 void dispatch_abandon(struct exchange *x)
 {
-    if (x->held)
-        reply_release(x);
-    else if (x->batched)
+    hold_release(x);
+    if (x->batched)
         unbatch(x);
     else if (x->with_pool && !pool_withdraw(pool_of(&x->request), &x->request.task))
         return; /* it runs, or its mail is under way */

@@ -6,8 +6,8 @@
 #include "list.h"
 #include "request.h"
 #include "str.h"
+#include "timer_heap.h"
 
-#include <event2/event_struct.h>
 #include <stdbool.h>
 
 struct conn;
@@ -18,16 +18,16 @@ enum { EXCHANGE_ARENA_SIZE = 1024, EXCHANGE_ID_SIZE = 129 };
 
 struct exchange {
     struct request request;
-    struct list link; /* among the spare or the held ones of the loop */
+    struct list link;       /* among the spare ones of the loop */
+    struct timer_node hold; /* when its answer is held, hold.c */
+    void (*send)(struct exchange *exchange);
     struct loop *loop;
     struct conn *conn;         /* NULL: the client has gone */
     struct evhttp_request *ev; /* what evhttp wants answered; NULL until it has asked */
-    struct event timer;
     struct strbuf body;
     bool http10;
     bool with_pool; /* its task has been handed over and has not come back */
     bool batched;   /* ... but waits for the end of the turn to be submitted */
-    bool held;      /* its answer waits for its time */
     bool close;     /* the connection ends with this answer */
     bool linger;    /* and what the client still sends is read and thrown away for a while, so that
                      * it sees the answer and not a reset */

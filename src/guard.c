@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARTIAL_FIRST_SIZE = 512, PARTIAL_FIRST_FIELDS = 16 };
+enum { PARTIAL_FIRST_SIZE = 512, PARTIAL_MORE_FIELDS = 16 };
 
 struct guard_partial {
     struct guard_scan scan;
@@ -136,9 +136,7 @@ static bool reserve(struct guard *guard, uint32_t len)
     if (partial->scan.head.n_fields == room && room < GUARD_FIELDS_MAX) {
         struct guard_field *fields;
 
-        room = room ? room * 2 : PARTIAL_FIRST_FIELDS;
-        if (room > GUARD_FIELDS_MAX)
-            room = GUARD_FIELDS_MAX;
+        room = room < GUARD_FIELDS_MAX / 2 ? room * 2 : GUARD_FIELDS_MAX;
         fields = allocator(partial->fields, room * sizeof *fields);
         if (!fields)
             return false;
@@ -167,7 +165,7 @@ static bool keep(struct guard *guard, const struct guard_scan *scan)
     guard->partial = partial;
 
     /* In the middle of a line there are the parts of one field more than have been counted. */
-    room = scan->head.n_fields + 1 + PARTIAL_FIRST_FIELDS;
+    room = scan->head.n_fields + 1 + PARTIAL_MORE_FIELDS;
     if (room > GUARD_FIELDS_MAX)
         room = GUARD_FIELDS_MAX;
     partial->fields = allocator(NULL, room * sizeof *partial->fields);

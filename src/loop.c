@@ -27,6 +27,13 @@ static void on_mail(evutil_socket_t fd, short what, void *arg)
     mailbox_deliver(&loop->mailbox);
 }
 
+static void on_accepted(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    conn_attach_fresh(arg);
+}
+
 static struct event_base *new_base(void)
 {
     struct event_config *config = event_config_new();
@@ -54,11 +61,12 @@ struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg)
     loop->n_loops = count;
     loop->accepting = true;
     list_init(&loop->conns);
+    list_init(&loop->fresh);
     list_init(&loop->todo);
     loop->on_idle = on_idle;
     loop->on_idle_arg = arg;
     list_init(&loop->bindings);
-    list_init(&loop->held);
+    loop->hold.fd = -1;
     list_init(&loop->free_exchanges);
     r = mailbox_init(&loop->mailbox);
     loop->base = new_base();
@@ -67,7 +75,11 @@ struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg)
     if (!r && loop->base)
         loop->mail_event =
             event_new(loop->base, loop->mailbox.fd, EV_READ | EV_PERSIST | EV_ET, on_mail, loop);
-    if (r || !loop->mail_event || event_add(loop->mail_event, NULL)) {
+    if (!r && loop->base)
+        r = hold_init(loop);
+    if (!r && loop->base)
+        loop->attach_event = event_new(loop->base, -1, 0, on_accepted, loop);
+    if (r || !loop->mail_event || !loop->attach_event || event_add(loop->mail_event, NULL)) {
         loop_free(loop);
         errno = r ? -r : ENOMEM;
         return NULL;
@@ -160,10 +172,13 @@ void loop_free(struct loop *loop)
         return;
     server_close_bindings(loop);
     exchange_free_spares(loop);
+    hold_close(loop);
     if (loop->mail_event)
         event_free(loop->mail_event);
     if (loop->resume_event)
         event_free(loop->resume_event);
+    if (loop->attach_event)
+        event_free(loop->attach_event);
     if (loop->base)
         event_base_free(loop->base);
     mailbox_close(&loop->mailbox);

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "guard.h"
+#include "hold.h"
 #include "list.h"
 #include "mailbox.h"
 #include "snapshot.h"
@@ -41,10 +42,12 @@ struct loop {
     unsigned last_turns; /* turns in which a draining loop still accepts what had connected */
     bool refusing;       /* blocking work is refused: the drain's time is up */
     struct snapshot *snapshot;
-    struct list bindings; /* struct binding, server.c */
-    struct list conns;    /* every connection */
-    struct list todo;     /* connections that go on at the end of the turn */
-    struct conn *giving;  /* gives evhttp a request just now */
+    struct list bindings;       /* struct binding, server.c */
+    struct list conns;          /* every connection, */
+    struct list fresh;          /* but for those just accepted */
+    struct event *attach_event; /* takes those over */
+    struct list todo;           /* connections that go on at the end of the turn */
+    struct conn *giving;        /* gives evhttp a request just now */
     struct conn *feeding; /* feeds its guard just now; `freed` tells that it has gone meanwhile */
     struct conn *freed;
     unsigned n_loops; /* that share max_connections */
@@ -52,7 +55,7 @@ struct loop {
     unsigned max_connections;   /* this loop's share */
     bool accepting;             /* false: pauses, full or without descriptors */
     struct event *resume_event; /* ends a pause for want of descriptors */
-    struct list held;           /* exchanges whose answer waits for its time */
+    struct hold hold;           /* answers that wait for their time */
     struct list free_exchanges;
     unsigned n_free_exchanges;
     unsigned in_flight; /* requests that have not been answered whole */

@@ -12,6 +12,7 @@
 #include "reply.h"
 
 #include "conn.h"
+#include "hold.h"
 #include "loop.h"
 #include "problem.h"
 #include "server.h"
@@ -230,47 +231,28 @@ static void send_now(struct exchange *x)
     write_answer(x);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-    struct exchange *x = arg;
-
-    (void)fd;
-    (void)what;
-    list_remove(&x->link);
-    x->held = false;
-    send_now(x);
-}
-
 void reply_send(struct exchange *x)
 {
     int64_t hold_ns = x->request.response.hold_ns;
-    struct timeval wait = {.tv_sec = hold_ns / NS_PER_SEC,
-                           .tv_usec = hold_ns % NS_PER_SEC / NS_PER_US};
 
-    if (hold_ns > 0 && !x->loop->refusing &&
-        !event_assign(&x->timer, x->loop->base, -1, 0, on_timer, x) &&
-        !event_add(&x->timer, &wait)) {
-        x->held = true;
-        list_add_tail(&x->loop->held, &x->link);
-        return;
-    }
-    send_now(x);
+    if (hold_ns <= 0 || x->loop->refusing || hold_add(x, hold_ns, send_now))
+        send_now(x);
 }
 
-void reply_release(struct exchange *x)
+void reply_draining(struct exchange *x)
 {
-    event_del(&x->timer);
-    list_remove(&x->link);
-    x->held = false;
+    response_clear(&x->request);
+    problem_respond(&x->request, 503, "draining", "the daemon is stopping");
+    response_add_header(&x->request, "Retry-After", "1");
+    send_now(x);
 }
 
 void reply_refuse_held(struct loop *loop)
 {
-    while (!list_empty(&loop->held)) {
-        struct exchange *x = container_of(loop->held.next, struct exchange, link);
+    struct exchange *x;
 
-        reply_release(x);
-        problem_respond(&x->request, 503, "draining", "the daemon is stopping");
-        send_now(x);
+    while ((x = hold_first(loop))) {
+        hold_release(x);
+        reply_draining(x);
     }
 }

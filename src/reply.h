@@ -8,8 +8,8 @@
  * last byte is written.  The exchange must not be used afterwards. */
 void reply_send(struct exchange *exchange);
 
-/* Takes back an answer that is being held. */
-void reply_release(struct exchange *exchange);
+/* Answers with 503 `draining`, whatever answer there was. */
+void reply_draining(struct exchange *exchange);
 
 /* Answers every exchange that is held back by its `hold_ns` with 503 `draining`. */
 void reply_refuse_held(struct loop *loop);

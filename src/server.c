@@ -28,7 +28,7 @@
 enum { ACCEPT_PAUSE_MS = 200 };
 
 /* The bit of connections whose listener is gone: only routes for every listener match it. */
-enum { NO_LISTENER = 63 };
+enum { NO_LISTENER = CONF_MAX_LISTENERS };
 
 struct binding {
     struct list link;
@@ -355,8 +355,8 @@ void server_close_bindings(struct loop *loop)
 {
     struct list *link, *next;
 
-    /* Connections of the last turn get their close callbacks. */
-    conn_do_pending(loop);
+    /* Those that were accepted last get their close callbacks. */
+    conn_attach_fresh(loop);
     list_for_each_safe(link, next, &loop->bindings)
         free_binding(container_of(link, struct binding, link));
 }

@@ -45,6 +45,11 @@ EXIT_UNAVAILABLE = 69
 EXIT_OSERR = 71
 EXIT_CONFIG = 78
 
+# What a build under a sanitizer uses tells nothing about memory.
+SANITIZED = BINARY.is_file() and any(
+    mark in BINARY.read_bytes() for mark in (b"__asan_init", b"__tsan_init")
+)
+
 SANITIZER_TEXTS = (
     "ERROR: AddressSanitizer",
     "ERROR: LeakSanitizer",
@@ -293,9 +298,9 @@ class Client:
     def address(self, listener: str = "main") -> Address:
         raise NotImplementedError
 
-    def connect(self, listener: str = "main") -> Connection:
+    def connect(self, listener: str = "main", receive_buffer: int = 0) -> Connection:
         """A connection that is closed when the daemon is put away."""
-        connection = Connection(self.address(listener))
+        connection = Connection(self.address(listener), receive_buffer=receive_buffer)
         self._closables.append(connection)
         return connection
 
@@ -572,6 +577,20 @@ class Daemon(Client):
 
     def descriptor_count(self) -> int:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def descriptors_at_rest(self) -> int:
+        """With the connection of `status` open and no other of ours; call before the first one."""
+        self.status()
+        return self.descriptor_count()
+
+    def until_descriptors(self, count: int) -> None:
+        """Waits until the daemon has closed everything beyond `descriptors_at_rest`."""
+        until(lambda: self.status() and self.descriptor_count() <= count, f"{count} descriptors")
+
+    def resident_bytes(self) -> int:
+        """Memory that it really uses."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"^VmRSS:\s+(\d+) kB$", status, re.M)[1]) * 1024  # type: ignore[index]
 
     def thread_names(self) -> list[str]:
         names = []

@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import selectors
 import socket
+import struct
 import threading
 import time
 from collections import Counter
@@ -191,7 +193,10 @@ def method_of(request: bytes) -> str:
     return request.split(b" ", 1)[0].decode("latin-1")
 
 
-def open_socket(address: Address, timeout: float = LIMIT) -> socket.socket:
+def open_socket(
+    address: Address, timeout: float = LIMIT, receive_buffer: int = 0
+) -> socket.socket:
+    """`receive_buffer`: bytes that the kernel takes for us; 0 leaves that to the kernel."""
     if isinstance(address, str):
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     else:
@@ -199,6 +204,8 @@ def open_socket(address: Address, timeout: float = LIMIT) -> socket.socket:
         sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.settimeout(timeout)
         sock.connect(address)
     except OSError:
@@ -210,8 +217,10 @@ def open_socket(address: Address, timeout: float = LIMIT) -> socket.socket:
 class Connection:
     """One blocking connection; several requests may be sent before an answer is read."""
 
-    def __init__(self, address: Address, timeout: float = LIMIT) -> None:
-        self.sock = open_socket(address, timeout)
+    def __init__(
+        self, address: Address, timeout: float = LIMIT, receive_buffer: int = 0
+    ) -> None:
+        self.sock = open_socket(address, timeout, receive_buffer)
         self._parser = ResponseParser()
         self._eof = False
 
@@ -224,9 +233,36 @@ class Connection:
     def close(self) -> None:
         self.sock.close()
 
+    def reset(self) -> None:
+        """Goes away with a RST, as a process that is killed may."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    def finish_sending(self) -> None:
+        """Half-closes: the peer sees the end of what we send and can still answer."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def is_quiet(self, seconds: float = 0) -> bool:
+        """Waits that long at most for something to come: False if it does, or has."""
+        if self._eof or self._parser.pending:
+            return False
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return not poll.poll(seconds * 1000)
+
     def send(self, data: bytes) -> None:
         """Sends raw bytes; answers are framed as those to GET."""
         self.sock.sendall(data)
+
+    def expect_answers_to(self, requests: Iterable[bytes]) -> bytes:
+        """Prepares for the answers to well-formed requests; returns all in one piece, to be sent."""
+        requests = list(requests)
+        self._parser.methods += map(method_of, requests)
+        return b"".join(requests)
+
+    def send_requests(self, requests: Iterable[bytes]) -> None:
+        """Sends well-formed requests in one piece."""
+        self.send(self.expect_answers_to(requests))
 
     def send_request(
         self,

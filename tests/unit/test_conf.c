@@ -213,6 +213,7 @@ static void check_dump_reads_back(struct conf *conf)
         ck_assert_uint_eq(a->listener_mask, b->listener_mask);
         ck_assert_str_eq(a->header_block, b->header_block);
         ck_assert_int_eq(a->pool_index, b->pool_index);
+        ck_assert_int_eq(a->max_body_size, b->max_body_size);
         for (const struct option_row *row = a->action->options; row && row->name; row++)
             ck_assert_msg(option_equal(row, a->settings, b->settings), "routes[%zu].%s", i,
                           row->name);
@@ -227,13 +228,16 @@ START_TEST(a_dump_reads_back_the_same)
 {
     check_dump_reads_back(support_conf_text(""));
     check_dump_reads_back(support_conf_text(
-        "server: { loops = \"auto\"; drain_timeout = 0.123456789; };\n"
-        "listeners: { b: { address = \"[::1]:0\"; }; a: { address = \"0\"; mode = \"0\"; }; };\n"
+        "server: { loops = \"auto\"; drain_timeout = 0.123456789; max_connections = 1;\n"
+        "  max_header_size = 256; max_body_size = 0; header_timeout = 0.001; body_timeout = \"1h\";\n"
+        "  write_timeout = \"1500ms\"; keepalive_timeout = 0; half_close = \"serve\"; };\n"
+        "listeners: { b: { address = \"[::1]:0\"; }; a: { address = \"unix:/x\"; mode = \"0\"; }; };\n"
         "pools: { p: { threads = \"auto\"; spawn = \"on-demand\"; stack_size = 100000; }; };\n"
         "routes: (\n"
         "  { path = \"/q\"; action = \"respond\"; body = \"\\\"\\\\ \\n\\t\\x01\\x7f \xc3\xa4 # /* "
         "@include\"; content_type = \"a/b\"; },\n"
-        "  { path = \"/e\"; action = \"respond\"; body = \"\"; },\n"
+        "  { path = \"/e\"; action = \"respond\"; body = \"\"; max_body_size = 0; },\n"
+        "  { path = \"/m\"; action = \"echo\"; max_body_size = \"1g\"; },\n"
         "  { path = \"/d/{x}\"; action = \"delay\"; duration = 0; methods = \"PUT\";\n"
         "    listener = ( \"a\", \"b\" ); headers = { A = \"x: y\"; B = \"\"; }; },\n"
         "  { path = \"/p/*\"; action = \"pool\"; pool = \"p\"; field = \"busy\"; },\n"
@@ -251,11 +255,23 @@ START_TEST(a_dump_names_every_option_that_has_a_value)
     struct strbuf text = {0};
 
     conf_dump(conf, &text);
-    ck_assert_contains(strbuf_cstr(&text), "    loops = 1;\n    drain_timeout = \"30s\";\n"
-                                           "    log_level = \"info\";\n");
+    ck_assert_contains(strbuf_cstr(&text), "server: {\n"
+                                           "    loops = 1;\n"
+                                           "    max_connections = 10000;\n"
+                                           "    max_header_size = \"16k\";\n"
+                                           "    max_body_size = \"1m\";\n"
+                                           "    header_timeout = \"10s\";\n"
+                                           "    body_timeout = \"30s\";\n"
+                                           "    write_timeout = \"30s\";\n"
+                                           "    keepalive_timeout = \"75s\";\n"
+                                           "    half_close = \"abort\";\n"
+                                           "    drain_timeout = \"30s\";\n"
+                                           "    log_level = \"info\";\n"
+                                           "};\n");
     ck_assert_contains(strbuf_cstr(&text), "        threads = 40;\n        queue_depth = 400;\n");
     ck_assert_contains(strbuf_cstr(&text), "        pool = \"default\";\n");
-    ck_assert_lacks(strstr(strbuf_cstr(&text), "/l"), "pool"); /* no blocking action */
+    ck_assert_lacks(strstr(strbuf_cstr(&text), "/l"), "pool");          /* no blocking action */
+    ck_assert_lacks(strstr(strbuf_cstr(&text), "/s"), "max_body_size"); /* the server's */
     strbuf_free(&text);
     conf_free(conf);
 }
@@ -344,7 +360,10 @@ START_TEST(each_fault_is_told_with_its_place)
         {"listeners: { a = 80; };", "1: listeners.a: found 80; allowed: a group"},
         {"listeners: { a: { address = 80; }; };", "listeners.a.address: found 80; allowed: a str"},
         {"listeners: { a: { address = \"x\"; }; };", "listeners.a.address: found \"x\": the port"},
-        {"listeners: { a: { address = \"80\"; mode = 660; }; };", "listeners.a.mode: found 660"},
+        {"listeners: { a: { address = \"unix:/x\"; mode = 660; }; };",
+         "listeners.a.mode: found 660"},
+        {"listeners: { a: { address = \"80\"; mode = \"0660\"; }; };",
+         "listeners.a.mode: found with a TCP address"},
         {"listeners: {\na: { address = \"h:80\"; };\nb: { address = \"h:80\"; };\n};",
          "3: listeners.b.address: \"h:80\" is the address of the listener \"a\" too"},
         {"pools: ( );", "1: pools: found a list; allowed: a group"},
@@ -467,9 +486,9 @@ START_TEST(too_many_listeners_are_a_fault)
     for (int i = 0; i < CONF_MAX_LISTENERS; i++)
         strbuf_addf(&content, "l%d: { address = \"127.0.0.1:0\"; };\n", i);
     strbuf_adds(&content,
-                "};\nroutes: ( { path = \"/a\"; action = \"live\"; listener = \"l63\"; } );");
+                "};\nroutes: ( { path = \"/a\"; action = \"live\"; listener = \"l62\"; } );");
     conf = support_conf_text(strbuf_cstr(&content));
-    ck_assert_uint_eq(conf->routes[0].listener_mask, UINT64_C(1) << 63);
+    ck_assert_uint_eq(conf->routes[0].listener_mask, UINT64_C(1) << 62);
     conf_free(conf);
     strbuf_free(&content);
     strbuf_adds(&content, "listeners: {\n");
@@ -477,7 +496,7 @@ START_TEST(too_many_listeners_are_a_fault)
         strbuf_addf(&content, "l%d: { address = \"127.0.0.1:0\"; };\n", i);
     strbuf_adds(&content, "};\n");
     lines = faults_of(strbuf_cstr(&content));
-    ck_assert_contains(lines, "listeners: found 65; allowed: at most 64");
+    ck_assert_contains(lines, "listeners: found 64; allowed: at most 63");
     free(lines);
     strbuf_free(&content);
 }
@@ -548,8 +567,10 @@ END_TEST
 /* ---- overrides ------------------------------------------------------------------------------- */
 
 static const char base[] = "server: { loops = 2; };\n"
-                           "listeners: { main: { address = \"127.0.0.1:1\"; }; };\n"
-                           "pools: { default: { threads = 5; queue_depth = 5; }; };\n"
+                           "listeners: { main: { address = \"127.0.0.1:1\"; };\n"
+                           "  more: { address = \"2\"; }; };\n"
+                           "pools: { default: { threads = 5; queue_depth = 5; };\n"
+                           "  extra: { }; };\n"
                            "routes: ( { path = \"/a\"; action = \"sleep\"; duration = \"1s\"; },\n"
                            "          { path = \"/b\"; action = \"respond\"; body = \"b\"; } );\n";
 
@@ -560,8 +581,8 @@ START_TEST(overrides_win_over_the_file)
         "server.drain_timeout=5m",
         "server.log_level=debug",
         "listeners.main.address=127.0.0.1:0",
-        "listeners.main.mode=0600",
-        "listeners.more.address=8080",
+        "listeners.more.address=unix:/m",
+        "listeners.more.mode=0600",
         "pools.default.threads=7",
         "pools.default.queue_depth=0",
         "pools.extra.threads=auto",
@@ -581,9 +602,9 @@ START_TEST(overrides_win_over_the_file)
     ck_assert_int_eq(conf->server.drain_timeout, 300 * NS_PER_SEC);
     ck_assert_int_eq(conf->server.log_level, 4);
     ck_assert_str_eq(conf->listeners[0].address, "127.0.0.1:0");
-    ck_assert_int_eq(conf->listeners[0].mode, 0600);
     ck_assert_str_eq(conf->listeners[1].name, "more");
-    ck_assert_str_eq(conf->listeners[1].address, "8080");
+    ck_assert_str_eq(conf->listeners[1].address, "unix:/m");
+    ck_assert_int_eq(conf->listeners[1].mode, 0600);
     ck_assert_int_eq(conf->pools[0].threads, 8); /* the later one */
     ck_assert_int_eq(conf->pools[0].queue_depth, 0);
     ck_assert_str_eq(conf->pools[1].name, "extra");
@@ -597,6 +618,21 @@ START_TEST(overrides_win_over_the_file)
     ck_assert_contains(strbuf_cstr(&dump), "status = 404;");
     strbuf_free(&dump);
     conf_free(conf);
+}
+END_TEST
+
+START_TEST(overrides_make_no_pools_or_listeners)
+{
+    static const char *const wrong[] = {"pools.defualt.threads=1", "listeners.mian.address=1"};
+    static const char *const right[] = {"pools.default.threads=1", "listeners.main.address=1"};
+
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        char *lines = faults_with("", wrong[i]);
+
+        ck_assert_contains(lines, "no such place in the configuration");
+        free(lines);
+    }
+    conf_free(support_conf_good(support_write("none.conf", ""), right, COUNT_OF(right)));
 }
 END_TEST
 
@@ -833,6 +869,7 @@ int main(void)
         faults_are_added_and_cleared,
         a_fault_is_one_line,
         overrides_win_over_the_file,
+        overrides_make_no_pools_or_listeners,
         overrides_may_be_quoted_or_bare,
         wrong_overrides_are_faults,
         an_overridden_address_that_is_wrong_is_told_as_such,
