@@ -35,13 +35,17 @@
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_struct.h>
 #include <event2/http.h>
+#include <linux/sockios.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 enum {
     STASH_MAX = 32 << 10,
     LINGER_MS = 2000,
+    LOOK_MS = 100,
     MIN_WRITE_RATE = 500, /* bytes per second, over write_timeout */
 };
 
@@ -91,9 +95,15 @@ static void set_deadline(struct conn *conn, int64_t after_ns)
         set_timer(conn, now);
 }
 
+/* Bytes of the answer that the client has not taken: in evhttp's buffer and in the kernel's, which
+ * alone tells of a client that reads slowly (tcp(7), unix(7)). */
 static size_t unwritten(const struct conn *conn)
 {
-    return evbuffer_get_length(bufferevent_get_output(conn->bev));
+    int queued = 0;
+
+    if (ioctl(conn->fd, SIOCOUTQ, &queued) < 0)
+        queued = 0;
+    return evbuffer_get_length(bufferevent_get_output(conn->bev)) + (size_t)queued;
 }
 
 static void set_write_deadline(struct conn *conn)
@@ -105,9 +115,9 @@ static void set_write_deadline(struct conn *conn)
 static bool writes_fast_enough(const struct conn *conn)
 {
     int64_t seconds_256 = limits_of(conn)->write_timeout / (NS_PER_SEC / 256);
-    size_t least = (size_t)(seconds_256 * MIN_WRITE_RATE / 256);
+    size_t least = (size_t)(seconds_256 * MIN_WRITE_RATE / 256), left = unwritten(conn);
 
-    return conn->unwritten - unwritten(conn) > least;
+    return left < conn->unwritten && conn->unwritten - left > least;
 }
 
 /* ---- giving a request to evhttp -------------------------------------------------------------- */
@@ -309,15 +319,44 @@ static void hang_up(struct conn *conn)
     conn_abort(conn);
 }
 
+/* Whether the client's FIN, which has come, means that nobody waits for the task any more. */
+static bool is_abandoned(const struct conn *conn)
+{
+    return conn->end_of_stream && conn->phase == CONN_BUSY && conn->exchange->with_pool &&
+           limits_of(conn)->half_close == CONF_HALF_CLOSE_ABORT;
+}
+
+/* While a request is answered and the socket is not read, somebody has to look now and then whether
+ * the client is still there. */
+static void look_later(struct conn *conn)
+{
+    if (conn->phase == CONN_BUSY && !conn->reading)
+        set_deadline(conn, LOOK_MS * NS_PER_MS);
+}
+
+static void look(struct conn *conn)
+{
+    struct pollfd poll_fd = {.fd = conn->fd, .events = POLLRDHUP};
+    int n = poll(&poll_fd, 1, 0);
+
+    if (n > 0 && (poll_fd.revents & POLLRDHUP))
+        conn->end_of_stream = true;
+    if ((n > 0 && (poll_fd.revents & (POLLERR | POLLHUP))) || is_abandoned(conn))
+        hang_up(conn);
+    else
+        look_later(conn);
+}
+
 static void on_end_of_stream(struct conn *conn)
 {
     conn->end_of_stream = true;
     stop_reading(conn);
     if (conn->phase == CONN_LINGERING || (conn->phase == CONN_READING && !conn->stash_len))
         hang_up(conn);
-    else if (conn->phase == CONN_BUSY && conn->exchange->with_pool &&
-             limits_of(conn)->half_close == CONF_HALF_CLOSE_ABORT)
+    else if (is_abandoned(conn))
         hang_up(conn);
+    else
+        look_later(conn);
 }
 
 static void take_bytes(struct conn *conn, const char *data, size_t len)
@@ -335,6 +374,8 @@ static void take_bytes(struct conn *conn, const char *data, size_t len)
         hang_up(conn);
     else if (conn->phase == CONN_READING)
         put_on_todo(conn);
+    else
+        look_later(conn);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -374,12 +415,14 @@ static void take_stash(struct conn *conn)
     free(data);
     if (gone)
         return;
-    if (conn->phase == CONN_READING && conn->end_of_stream && !conn->stash_len) {
+    if ((conn->phase == CONN_READING && conn->end_of_stream && !conn->stash_len) ||
+        is_abandoned(conn)) {
         hang_up(conn);
         return;
     }
     if (conn->stash_len < STASH_MAX)
         start_reading(conn);
+    look_later(conn);
 }
 
 /* ---- expiry ---------------------------------------------------------------------------------- */
@@ -416,7 +459,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         expire_reading(conn);
     else if (conn->phase == CONN_WRITING && writes_fast_enough(conn))
         set_write_deadline(conn);
-    else if (conn->phase != CONN_BUSY)
+    else if (conn->phase == CONN_BUSY)
+        look(conn);
+    else
         conn_abort(conn);
 }
 

@@ -3,6 +3,7 @@
 #include "server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -21,7 +22,22 @@ int daemon_init(struct daemon *daemon, const struct conf_source *source)
     *daemon = (struct daemon){.source = *source};
     vitals_init(&daemon->vitals);
     daemon->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    daemon->spare_fd = -1;
+    daemon_take_spare(daemon);
     return daemon->wake_fd < 0 ? -errno : 0;
+}
+
+void daemon_take_spare(struct daemon *daemon)
+{
+    if (daemon->spare_fd < 0)
+        daemon->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+void daemon_give_spare(struct daemon *daemon)
+{
+    if (daemon->spare_fd >= 0)
+        close(daemon->spare_fd);
+    daemon->spare_fd = -1;
 }
 
 int daemon_start_loops(struct daemon *daemon, const struct conf *conf)
@@ -90,6 +106,7 @@ void daemon_stop(struct daemon *daemon)
     free(daemon->listeners);
     free(daemon->retired);
     free(daemon->loops);
+    daemon_give_spare(daemon);
     if (daemon->wake_fd >= 0)
         close(daemon->wake_fd);
     vitals_destroy(&daemon->vitals);

@@ -18,7 +18,8 @@ struct daemon {
     size_t n_retired;
     struct loop **loops;
     unsigned n_loops;
-    int wake_fd; /* eventfd(2): a thread needs reaping, or a draining loop is idle */
+    int spare_fd; /* given up while a reload reads its files, in case there is no other left */
+    int wake_fd;  /* eventfd(2): a thread needs reaping, or a draining loop is idle */
 };
 
 /* Wakes the supervisor; any thread.  `arg` is the daemon. */
@@ -26,6 +27,10 @@ void daemon_wake(void *arg);
 
 /* 0, or -errno when the system refuses the descriptor. */
 int daemon_init(struct daemon *daemon, const struct conf_source *source) WARN_UNUSED;
+
+/* Takes a descriptor that is kept for a reload, or gives it up. */
+void daemon_take_spare(struct daemon *daemon);
+void daemon_give_spare(struct daemon *daemon);
 
 /* Makes and starts the loops of the configuration.  0 or -errno. */
 int daemon_start_loops(struct daemon *daemon, const struct conf *conf) WARN_UNUSED;

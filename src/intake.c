@@ -94,23 +94,27 @@ static int copy_needs(struct exchange *x, const struct guard_head *head)
     return x->request.peer ? copy_fields(&x->request, head) : -ENOMEM;
 }
 
-/* 204 for OPTIONS, 405 for the others; both tell what is allowed. */
-static void respond_allow(struct exchange *x, unsigned methods)
+static void add_allow(struct exchange *x, unsigned methods)
 {
-    int status = x->request.method == METHOD_OPTIONS ? 204 : 405;
     struct strbuf allow = {0};
     char *text;
 
     http_method_print(methods, &allow);
     text = arena_strndup(&x->request.arena, strbuf_cstr(&allow), allow.len);
-    if (status == 204)
-        response_static(&x->request, status, NULL, "", 0);
-    else
-        problem_respond(&x->request, status, NULL, "the method %s is not allowed here; allowed: %s",
-                        x->request.method_name, strbuf_cstr(&allow));
     if (text)
         response_add_header(&x->request, "Allow", text);
     strbuf_free(&allow);
+}
+
+/* 204 for OPTIONS, 405 for the others; both tell what is allowed. */
+static void respond_allow(struct exchange *x, unsigned methods)
+{
+    if (x->request.method == METHOD_OPTIONS)
+        response_static(&x->request, 204, NULL, "", 0);
+    else
+        problem_respond(&x->request, 405, NULL, "the method %s is not allowed here",
+                        x->request.method_name);
+    add_allow(x, methods);
 }
 
 static void find_route(struct exchange *x, const struct guard_head *head)
@@ -201,6 +205,8 @@ void intake_refuse(struct exchange *x, const struct guard_head *head, int status
     }
     response_clear(request);
     problem_respond(request, status, NULL, "%s", detail);
+    if (status == 405)
+        add_allow(x, METHOD_ALL);
     x->close = x->linger = true;
 }
 

@@ -3,12 +3,15 @@
  * sd_notify(3) blocks while the manager's socket is full, and a manager that does not read must not
  * keep this daemon from reloading or stopping.  So every call is given a limited time: an interval
  * timer's SIGALRM interrupts the send.  The signal is blocked everywhere and let through to this
- * thread during the call only; the timer repeats, in case it fires before the send has begun. */
+ * thread during the call only; the timer repeats, in case it fires before the send has begun.
+ *
+ * Each call opens a socket; a spare descriptor makes room for it when clients have taken all others. */
 #include "notify.h"
 
 #ifdef HAVE_SYSTEMD
 #include "clock.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,8 +19,23 @@
 #include <string.h>
 #include <sys/time.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 enum { LIMIT_MS = 500, STATUS_LIMIT_MS = 10, MAX_TEXT = 4096 };
+
+static int spare_fd = -1;
+
+static void take_spare(void)
+{
+    spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void give_spare(void)
+{
+    if (spare_fd >= 0)
+        close(spare_fd);
+    spare_fd = -1;
+}
 
 static void interrupt(int signal)
 {
@@ -38,7 +56,9 @@ static void send_within(int limit_ms, const char *text)
     sigaction(SIGALRM, &action, NULL);
     pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
     setitimer(ITIMER_REAL, &armed, NULL);
+    give_spare();
     sd_notify(0, text);
+    take_spare();
     setitimer(ITIMER_REAL, &disarmed, NULL);
     pthread_sigmask(SIG_BLOCK, &alarm, NULL);
 }

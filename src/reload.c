@@ -323,9 +323,13 @@ static void refuse_for_faults(struct daemon *daemon, const struct conf_faults *f
 void reload_run(struct daemon *daemon, struct strbuf *status)
 {
     struct conf_faults faults = {0};
-    struct conf *conf = conf_load(&daemon->source, &faults);
     struct reload_failure failure = {0};
     struct strbuf restart = {0};
+    struct conf *conf;
+
+    daemon_give_spare(daemon);
+    conf = conf_load(&daemon->source, &faults);
+    daemon_take_spare(daemon);
 
     if (!conf && faults.count) {
         refuse_for_faults(daemon, &faults, status);

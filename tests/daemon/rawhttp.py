@@ -255,7 +255,7 @@ class Connection:
         self.sock.sendall(data)
 
     def expect_answers_to(self, requests: Iterable[bytes]) -> bytes:
-        """Prepares for the answers to well-formed requests; returns all in one piece, to be sent."""
+        """Prepares for the answers to well-formed requests; returns these in one piece to send."""
         requests = list(requests)
         self._parser.methods += map(method_of, requests)
         return b"".join(requests)

@@ -74,7 +74,10 @@ REFUSALS = {
     "no Host": (400, b"GET /hello HTTP/1.1\r\n\r\n"),
     "bad version": (400, b"GET /hello HTTP/1.x\r\n" + HOST + b"\r\n"),
     "blank before colon": (400, b"GET /hello HTTP/1.1\r\nHost : test\r\n\r\n"),
-    "length twice": (400, b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\n" * 2 + b"\r\n"),
+    "length twice": (
+        400,
+        b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\n" * 2 + b"\r\n",
+    ),
     "bad escape": (400, b"GET /%zz HTTP/1.1\r\n" + HOST + b"\r\n"),
     "bad chunk": (
         400,

@@ -21,7 +21,14 @@ ROUTES = (
     'path = "/sleep"; action = "sleep"; duration = 0',
     'path = "/sleep/less"; action = "sleep"; duration = 0; max_body_size = 100',
 )
-LIMITS = {"/echo": 1000, "/more": 4096, "/less": 100, "/none": 0, "/sleep": 1000, "/sleep/less": 100}
+LIMITS = {
+    "/echo": 1000,
+    "/more": 4096,
+    "/less": 100,
+    "/none": 0,
+    "/sleep": 1000,
+    "/sleep/less": 100,
+}
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +82,12 @@ EXPECTS = pytest.mark.parametrize("expect", [(), (EXPECT,)], ids=["", "expects"]
 @pytest.mark.parametrize("path", LIMITS)
 def test_as_much_as_allowed(daemon: Daemon, path: str) -> None:
     body = b"x" * LIMITS[path]
+    small = b"".join(chunk(body[i : i + 7]) for i in range(0, len(body), 7))
     requests = [
         with_length(path, len(body)) + body,
         chunked(path) + (chunk(body) if body else b"") + b"0\r\n\r\n",
-        chunked(path) + b"".join(chunk(body[i : i + 7]) for i in range(0, len(body), 7)) + b"0\r\n\r\n",
-    ]  # fmt: skip
+        chunked(path) + small + b"0\r\n\r\n",
+    ]
     with daemon.connect() as connection:
         for request in requests:
             connection.send(request)
@@ -235,7 +243,8 @@ def test_another_expectation_cannot_be_met(daemon: Daemon, value: str) -> None:
 @pytest.mark.parametrize("kind", ["length", "chunked"])
 def test_the_refusal_of_a_large_body_is_seen(start: StartDaemon, kind: str) -> None:
     """The client sends it all and only then looks."""
-    daemon = start(conf('path = "/echo"; action = "echo"', server=PATIENT + 'max_body_size = "1k";'))
+    limit = 'max_body_size = "1k";'
+    daemon = start(conf('path = "/echo"; action = "echo"', server=PATIENT + limit))
     at_rest = daemon.descriptors_at_rest()
     body = b"x" * (2 << 20)
     for _ in range(20):
@@ -251,7 +260,11 @@ def test_the_refusal_of_a_large_body_is_seen(start: StartDaemon, kind: str) -> N
 
 @pytest.mark.parametrize(
     "bad",
-    [b"GET /a b HTTP/1.1\r\n\r\n", head("/echo", "Host: again"), with_length("/echo", 9, "Expect: x")],
+    [
+        b"GET /a b HTTP/1.1\r\n\r\n",
+        head("/echo", "Host: again"),
+        with_length("/echo", 9, "Expect: x"),
+    ],
     ids=["line", "head", "expectation"],
 )
 def test_any_refusal_is_seen_by_one_who_sends_on(daemon: Daemon, bad: bytes) -> None:

@@ -158,7 +158,9 @@ def test_the_framing_of_chunks_does_not_prolong_a_body(start: StartDaemon) -> No
     daemon = start(conf(ECHO, server=server(body_timeout=SHORT)))
     at_rest = daemon.descriptors_at_rest()
     with daemon.connect() as connection:
-        connection.send(b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n1;")
+        connection.send(
+            b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n1;"
+        )
         assert trickle(connection, b"x" * 230) < 230
         assert_refused_as_late(connection)
     assert_nothing_left(daemon, at_rest)

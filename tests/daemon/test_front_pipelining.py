@@ -22,8 +22,8 @@ DELAY = 'path = "/delay"; action = "delay"; duration = "2ms"'
 ONE = "default: { threads = 1; queue_depth = 10; };"
 
 
-def numbered(count: int, method: str = "GET", path: str = "/hello", body: bytes = b"") -> list[bytes]:
-    return [request_bytes(method, path, {"X-Request-Id": str(i)}, body) for i in range(count)]
+def numbered(count: int, path: str = "/hello") -> list[bytes]:
+    return [request_bytes("GET", path, {"X-Request-Id": str(i)}) for i in range(count)]
 
 
 def assert_in_order(answers: list[Response]) -> None:
