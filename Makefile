@@ -63,6 +63,8 @@ unit_programs = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit
 unit_helpers = $(patsubst tests/unit/%.c,$(BUILD)/tests/%.o,\
 	$(filter-out tests/unit/test_%.c tests/unit/list_options.c,$(unit_sources)))
 list_options = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/list_options.c))
+replays = $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/replay_%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzzers = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 daemon = $(BUILD)/handoffd
 library = $(BUILD)/libhandoffd.a
 
@@ -72,12 +74,12 @@ say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n')
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all tests run check check-unit check-daemon check-tree demo bench coverage lint format \
+.PHONY: all tests fuzz run check check-unit check-daemon check-tree demo bench coverage lint format \
 	install uninstall dist clean distclean help FORCE
 
 all: $(daemon)
 
-tests: $(unit_programs) $(list_options)
+tests: $(unit_programs) $(list_options) $(replays)
 
 # A stamp changes only when its text does; what was built with other flags, or from another set of
 # files, is older than its stamp and is made again.
@@ -108,6 +110,26 @@ $(BUILD)/tests/%.o: tests/unit/%.c $(BUILD)/flags
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(unit_helpers) $(library) $(BUILD)/members
 	$(say) LINK $@
 	$(Q)$(link) -o $@ $< $(unit_helpers) $(library) $(CHECK_LIBS) $(DEPS_LIBS) $(LIBS)
+
+# A fuzzer's corpus is replayed by every `make check`, without clang.
+$(BUILD)/tests/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/standalone.c $(unit_helpers) $(library)
+	$(say) LINK $@
+	$(Q)$(compile) -Isrc -Itests/unit -o $@ $< tests/fuzz/standalone.c $(unit_helpers) $(library) \
+		-pie $(LDFLAGS) $(CHECK_LIBS) $(DEPS_LIBS) $(LIBS)
+
+SECONDS = 60
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/unit/guard_transcript.c $(wildcard src/*.[ch])
+	@mkdir -p $(@D)
+	$(say) FUZZER $@
+	$(Q)clang -std=gnu11 -g -O1 $(defines) -fsanitize=fuzzer,address,undefined -pthread $(DEPS_CFLAGS) \
+		-Isrc -Itests/unit -o $@ $< tests/unit/guard_transcript.c \
+		$(filter-out src/main.c,$(wildcard src/*.c)) $(DEPS_LIBS)
+
+# New inputs stay under build/; a finding is to become a file of the corpus.
+fuzz: $(fuzzers)
+	$(Q)for f in $(fuzzers); do name=$${f##*/fuzz_}; mkdir -p build/fuzz/$$name; \
+		$$f -max_total_time=$(SECONDS) -artifact_prefix=build/fuzz/ \
+		-dict=tests/fuzz/$$name.dict build/fuzz/$$name tests/fuzz/corpus/$$name || exit 1; done
 
 -include $(wildcard $(BUILD)/src/*.d $(BUILD)/tests/*.d)
 
@@ -179,6 +201,7 @@ help:
 	@echo 'make demo           threads, pools and waiting requests, shown with ApacheBench'
 	@echo 'make bench          throughput and latency, side by side with nginx'
 	@echo 'make lint           clang-tidy, cppcheck, shellcheck, mandoc -Tlint, clang-format'
+	@echo 'make fuzz           run each fuzzer for SECONDS=60 (clang)'
 	@echo 'make format         clang-format the sources in place'
 	@echo 'make coverage       run the tests on an instrumented build, list lines covered per file'
 	@echo 'make install        into DESTDIR= under PREFIX=/usr/local; also uninstall'

@@ -188,6 +188,7 @@ int conf_override_apply(config_t *tree, const char *text, struct conf_faults *fa
 
     if (!path)
         return -ENOMEM;
+    equals = equals ? equals : text + strlen(text) - 1; /* the command line has seen to it */
     strbuf_addf(&where, "-o %s", text);
     at = follow(config_root_setting(tree), path, text, &last);
     if (!at || !config_setting_is_group(at))

@@ -23,6 +23,7 @@
 #include "conn.h"
 
 #include "clock.h"
+#include "conn_deadline.h"
 #include "dispatch.h"
 #include "exchange.h"
 #include "intake.h"
@@ -35,18 +36,15 @@
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_struct.h>
 #include <event2/http.h>
-#include <linux/sockios.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 enum {
     STASH_MAX = 32 << 10,
     LINGER_MS = 2000,
     LOOK_MS = 100,
-    MIN_WRITE_RATE = 500, /* bytes per second, over write_timeout */
 };
 
 static const struct conf_server *limits_of(const struct conn *conn)
@@ -73,51 +71,6 @@ static void put_on_todo(struct conn *conn)
 {
     if (list_empty(&conn->todo))
         list_add_tail(&conn->loop->todo, &conn->todo);
-}
-
-/* ---- deadlines ------------------------------------------------------------------------------- */
-
-static void set_timer(struct conn *conn, int64_t now)
-{
-    int64_t left = conn->deadline_ns > now ? conn->deadline_ns - now : 0;
-    struct timeval tv = {.tv_sec = left / NS_PER_SEC, .tv_usec = left % NS_PER_SEC / NS_PER_US};
-
-    tv.tv_usec += tv.tv_usec < 999999; /* not before the deadline */
-    conn->timer_ns = event_add(&conn->timer, &tv) ? 0 : conn->deadline_ns;
-}
-
-static void set_deadline(struct conn *conn, int64_t after_ns)
-{
-    int64_t now = clock_now_ns();
-
-    conn->deadline_ns = now + after_ns;
-    if (!conn->timer_ns || conn->timer_ns > conn->deadline_ns)
-        set_timer(conn, now);
-}
-
-/* Bytes of the answer that the client has not taken: in evhttp's buffer and in the kernel's, which
- * alone tells of a client that reads slowly (tcp(7), unix(7)). */
-static size_t unwritten(const struct conn *conn)
-{
-    int queued = 0;
-
-    if (ioctl(conn->fd, SIOCOUTQ, &queued) < 0)
-        queued = 0;
-    return evbuffer_get_length(bufferevent_get_output(conn->bev)) + (size_t)queued;
-}
-
-static void set_write_deadline(struct conn *conn)
-{
-    conn->unwritten = unwritten(conn);
-    set_deadline(conn, limits_of(conn)->write_timeout);
-}
-
-static bool writes_fast_enough(const struct conn *conn)
-{
-    int64_t seconds_256 = limits_of(conn)->write_timeout / (NS_PER_SEC / 256);
-    size_t least = (size_t)(seconds_256 * MIN_WRITE_RATE / 256), left = unwritten(conn);
-
-    return left < conn->unwritten && conn->unwritten - left > least;
 }
 
 /* ---- giving a request to evhttp -------------------------------------------------------------- */
@@ -211,7 +164,7 @@ static bool take_head(struct conn *conn, const struct guard_head *head)
     guard_set_max_body(&conn->guard, max_body);
     if (!head->has_body)
         return true;
-    set_deadline(conn, limits_of(conn)->body_timeout);
+    conn_set_deadline(conn, limits_of(conn)->body_timeout);
     if (!head->expect_continue)
         return true;
     if (x->request.response.status) {
@@ -233,7 +186,7 @@ static bool take_event(struct conn *conn, const struct guard_event *event)
     case GUARD_HEAD:
         return take_head(conn, event->head);
     case GUARD_BODY:
-        set_deadline(conn, limits_of(conn)->body_timeout);
+        conn_set_deadline(conn, limits_of(conn)->body_timeout);
         if (!intake_body(conn->exchange, event->data, event->len))
             return true;
         refuse(conn, NULL, 503, "out of memory");
@@ -299,7 +252,7 @@ static size_t feed(struct conn *conn, const char *data, size_t len, bool *gone)
     *gone = loop->freed == conn;
     loop->feeding = NULL;
     if (!*gone && conn->phase == CONN_READING && idle && guard_phase(&conn->guard) == GUARD_IN_HEAD)
-        set_deadline(conn, limits_of(conn)->header_timeout);
+        conn_set_deadline(conn, limits_of(conn)->header_timeout);
     return used;
 }
 
@@ -331,7 +284,7 @@ static bool is_abandoned(const struct conn *conn)
 static void look_later(struct conn *conn)
 {
     if (conn->phase == CONN_BUSY && !conn->reading)
-        set_deadline(conn, LOOK_MS * NS_PER_MS);
+        conn_set_deadline(conn, LOOK_MS * NS_PER_MS);
 }
 
 static void look(struct conn *conn)
@@ -349,11 +302,12 @@ static void look(struct conn *conn)
 
 static void on_end_of_stream(struct conn *conn)
 {
+    bool nothing_left =
+        conn->phase == CONN_LINGERING || (conn->phase == CONN_READING && !conn->stash_len);
+
     conn->end_of_stream = true;
     stop_reading(conn);
-    if (conn->phase == CONN_LINGERING || (conn->phase == CONN_READING && !conn->stash_len))
-        hang_up(conn);
-    else if (is_abandoned(conn))
+    if (nothing_left || is_abandoned(conn))
         hang_up(conn);
     else
         look_later(conn);
@@ -454,11 +408,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     if (!conn->deadline_ns)
         return;
     if (now < conn->deadline_ns)
-        set_timer(conn, now);
+        conn_set_timer(conn, now);
     else if (conn->phase == CONN_READING)
         expire_reading(conn);
-    else if (conn->phase == CONN_WRITING && writes_fast_enough(conn))
-        set_write_deadline(conn);
+    else if (conn->phase == CONN_WRITING && conn_writes_fast_enough(conn))
+        conn_set_write_deadline(conn);
     else if (conn->phase == CONN_BUSY)
         look(conn);
     else
@@ -474,7 +428,7 @@ static void next_request(struct conn *conn)
     conn->phase = CONN_READING;
     if (conn->stash_len || conn->end_of_stream)
         put_on_todo(conn);
-    set_deadline(conn, limits_of(conn)->keepalive_timeout);
+    conn_set_deadline(conn, limits_of(conn)->keepalive_timeout);
 }
 
 static void linger(struct conn *conn)
@@ -491,7 +445,7 @@ static void linger(struct conn *conn)
     }
     shutdown(conn->fd, SHUT_WR);
     start_reading(conn);
-    set_deadline(conn, LINGER_MS * NS_PER_MS);
+    conn_set_deadline(conn, LINGER_MS * NS_PER_MS);
 }
 
 void conn_answered(struct conn *conn, struct evhttp_request *ev)
@@ -519,7 +473,7 @@ static void on_written(struct evhttp_request *ev, void *arg)
 void conn_write_rest(struct conn *conn, struct evhttp_request *ev)
 {
     conn->phase = CONN_WRITING;
-    set_write_deadline(conn);
+    conn_set_write_deadline(conn);
     evhttp_request_set_on_complete_cb(ev, on_written, conn);
     evhttp_send_reply_end(ev);
 }
@@ -597,7 +551,7 @@ static void attach(struct conn *conn)
     event_assign(&conn->read_event, base, conn->fd, EV_READ | EV_PERSIST, on_readable, conn);
     event_assign(&conn->timer, base, -1, 0, on_timer, conn);
     start_reading(conn);
-    set_deadline(conn, limits_of(conn)->header_timeout);
+    conn_set_deadline(conn, limits_of(conn)->header_timeout);
 }
 
 void conn_attach_fresh(struct loop *loop)

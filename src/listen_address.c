@@ -23,7 +23,7 @@ static int parse_unix(const char *text, struct listen_address *out, struct strbu
     if (strlen(path) >= sizeof out->path)
         return bad(text, "the path of a unix socket has at most 107 bytes", why);
     out->kind = LISTEN_UNIX;
-    strcpy(out->path, path);
+    memcpy(out->path, path, strlen(path) + 1);
     return 0;
 }
 

@@ -104,7 +104,7 @@ static int open_tcp(const struct listen_address *parsed, const char *address, st
 
 static char *tcp_name(int fd)
 {
-    struct sockaddr_storage sa;
+    struct sockaddr_storage sa = {0};
     socklen_t len = sizeof sa;
     char host[NI_MAXHOST], port[NI_MAXSERV], *name;
 

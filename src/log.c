@@ -24,11 +24,13 @@ static bool to_journal;
 void log_init(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
-    unsigned long long dev, ino;
+    char *end = NULL;
     struct stat st;
 
-    to_journal = stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
-                 fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+    /* "DEVICE:INODE", both decimal. */
+    to_journal = stream && fstat(STDERR_FILENO, &st) == 0 &&
+                 strtoull(stream, &end, 10) == st.st_dev && *end == ':' &&
+                 strtoull(end + 1, NULL, 10) == st.st_ino;
 }
 
 void log_set_level(enum log_level level)

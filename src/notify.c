@@ -105,7 +105,7 @@ void notify_status(const char *status)
     snprintf(text, sizeof text, "STATUS=%s", status);
     if (!strcmp(text, last))
         return;
-    strcpy(last, text);
+    snprintf(last, sizeof last, "%s", text);
     send_within(STATUS_LIMIT_MS, text);
 }
 

@@ -117,7 +117,7 @@ static struct node *literal_child(struct node *node, const char *segment, size_t
     struct node **children;
     struct node *child;
 
-    if (found)
+    if (found && node->children)
         return node->children[at];
     children = realloc(node->children, (node->n_children + 1) * sizeof *children);
     if (!children)
