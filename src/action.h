@@ -34,6 +34,7 @@ extern const struct action action_delay;
 extern const struct action action_echo;
 extern const struct action action_live;
 extern const struct action action_pool;
+extern const struct action action_ready;
 extern const struct action action_redirect;
 extern const struct action action_respond;
 extern const struct action action_sleep;

@@ -52,6 +52,15 @@ void conf_faults_add(struct conf_faults *faults, const char *where, const char *
     faults->count++;
 }
 
+void conf_faults_sum_up(const struct conf_faults *faults, struct strbuf *out)
+{
+    if (!faults->count)
+        strbuf_adds(out, strerror(ENOMEM));
+    else
+        strbuf_addf(out, "%zu error%s in the configuration, the first: %s: %s", faults->count,
+                    faults->count == 1 ? "" : "s", faults->items[0].where, faults->items[0].text);
+}
+
 void conf_faults_clear(struct conf_faults *faults)
 {
     for (size_t i = 0; i < faults->count; i++) {

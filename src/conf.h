@@ -29,6 +29,8 @@ struct conf_faults {
 
 void conf_faults_add(struct conf_faults *faults, const char *where, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* "2 errors, the first: FILE:LINE: ...": one line for where there is no place for all. */
+void conf_faults_sum_up(const struct conf_faults *faults, struct strbuf *out);
 void conf_faults_clear(struct conf_faults *faults);
 
 /* ---- what an action tells the configuration -------------------------------------------------- */

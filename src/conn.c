@@ -419,6 +419,13 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         conn_abort(conn);
 }
 
+bool conn_awaits_request(const struct conn *conn, int64_t recent_ns)
+{
+    if (conn->phase != CONN_READING || conn->end_of_stream)
+        return false;
+    return guard_phase(&conn->guard) != GUARD_IDLE || conn->stash_len || conn->set_ns >= recent_ns;
+}
+
 /* ---- the answer's way ------------------------------------------------------------------------ */
 
 /* The connection is free for the next request. */

@@ -47,6 +47,7 @@ struct conn {
     size_t stash_len;
     size_t stash_size;
     int64_t deadline_ns; /* 0: none */
+    int64_t set_ns;      /* when the deadline was set: the phase began or bytes came */
     int64_t timer_ns;    /* when the timer fires; 0: it is not set */
     size_t unwritten;    /* of the answer, when its deadline was set */
 };
@@ -62,6 +63,9 @@ void conn_attach_fresh(struct loop *loop);
 
 /* After each turn of the loop: goes on with connections that have bytes of a next request. */
 void conn_do_pending(struct loop *loop);
+
+/* Whether a request is half read, or none is and the connection was opened or used since `recent_ns`. */
+bool conn_awaits_request(const struct conn *conn, int64_t recent_ns);
 
 /* For reply.c.  The answer is out whole: on to the next request, or the end. */
 void conn_answered(struct conn *conn, struct evhttp_request *ev);

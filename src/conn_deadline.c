@@ -28,6 +28,7 @@ void conn_set_deadline(struct conn *conn, int64_t after_ns)
 {
     int64_t now = clock_now_ns();
 
+    conn->set_ns = now;
     conn->deadline_ns = now + after_ns;
     if (!conn->timer_ns || conn->timer_ns > conn->deadline_ns)
         conn_set_timer(conn, now);

@@ -49,6 +49,13 @@ static struct event_base *new_base(void)
     return base;
 }
 
+static void deliver_question(struct mail *mail)
+{
+    struct loop_question *question = container_of(mail, struct loop_question, mail);
+
+    atomic_store_explicit(&question->answered, true, memory_order_release);
+}
+
 struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg), void *arg)
 {
     struct loop *loop = calloc(1, sizeof *loop);
@@ -60,6 +67,7 @@ struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg)
     loop->index = index;
     loop->n_loops = count;
     loop->accepting = true;
+    loop->question = (struct loop_question){.mail.deliver = deliver_question, .answered = true};
     list_init(&loop->conns);
     list_init(&loop->fresh);
     list_init(&loop->todo);
@@ -149,6 +157,19 @@ void loop_call(struct loop *loop, void (*call)(struct loop *loop, void *arg), vo
     while (sem_wait(&letter.done) < 0 && errno == EINTR)
         ;
     sem_destroy(&letter.done);
+}
+
+void loop_ask(struct loop *loop)
+{
+    if (!loop_has_answered(loop))
+        return;
+    atomic_store_explicit(&loop->question.answered, false, memory_order_relaxed);
+    mailbox_post(&loop->mailbox, &loop->question.mail);
+}
+
+bool loop_has_answered(const struct loop *loop)
+{
+    return atomic_load_explicit(&loop->question.answered, memory_order_acquire);
 }
 
 static void stop_call(struct loop *loop, void *arg)

@@ -1,7 +1,7 @@
 /* loop.h - an event loop on a thread of its own, and what belongs to that thread alone.
  *
- * Everything in struct loop is touched by its thread only, but for the mailbox.  Other threads ask
- * by loop_call. */
+ * Everything in struct loop is touched by its thread only, but for the mailbox and the question.  Other
+ * threads ask by loop_call. */
 #ifndef HANDOFFD_LOOP_H
 #define HANDOFFD_LOOP_H
 
@@ -15,6 +15,7 @@
 
 #include <event2/event.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,10 +31,17 @@ struct loop_batch {
     struct task_list tasks;
 };
 
+/* A letter that a loop answers by having read it; the supervisor's while it is answered. */
+struct loop_question {
+    struct mail mail;
+    _Atomic bool answered;
+};
+
 struct loop {
     struct event_base *base;
     struct event *mail_event;
     struct mailbox mailbox;
+    struct loop_question question;
     pthread_t thread;
     unsigned index;
     bool started;
@@ -84,6 +92,12 @@ int loop_start(struct loop *loop) WARN_UNUSED;
 
 /* Runs `call` on the loop's thread and waits for it.  Not from that thread. */
 void loop_call(struct loop *loop, void (*call)(struct loop *loop, void *arg), void *arg);
+
+/* Asks whether the loop turns, without waiting; one thread alone asks.  Nothing while the last question
+ * has not been answered. */
+void loop_ask(struct loop *loop);
+/* Whether it has turned since it was asked last. */
+bool loop_has_answered(const struct loop *loop);
 
 /* Ends the thread after the current turn and joins it, if it was started. */
 void loop_stop(struct loop *loop);

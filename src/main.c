@@ -3,8 +3,10 @@
 #include "cli.h"
 #include "conf.h"
 #include "log.h"
+#include "notify.h"
 #include "supervisor.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <sysexits.h>
@@ -13,6 +15,15 @@ static void print_faults(const struct conf_faults *faults)
 {
     for (size_t i = 0; i < faults->count; i++)
         fprintf(stderr, "%s: %s\n", faults->items[i].where, faults->items[i].text);
+}
+
+static void tell_faults(const struct conf_faults *faults)
+{
+    struct strbuf text = {0};
+
+    conf_faults_sum_up(faults, &text);
+    notify_failed(EINVAL, strbuf_cstr(&text));
+    strbuf_free(&text);
 }
 
 static int dump(const struct conf *conf)
@@ -39,6 +50,8 @@ static int run(const struct cli *cli)
     int status = EX_CONFIG;
 
     print_faults(&faults);
+    if (!conf && cli->mode == CLI_SERVE)
+        tell_faults(&faults);
     conf_faults_clear(&faults);
     if (conf && cli->mode == CLI_SERVE)
         return supervisor_run(&source, conf);

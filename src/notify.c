@@ -109,9 +109,28 @@ void notify_status(const char *status)
     send_within(STATUS_LIMIT_MS, text);
 }
 
+void notify_draining(int64_t extend_ns, const char *status)
+{
+    send_format("EXTEND_TIMEOUT_USEC=%lld\nSTATUS=%s", (long long)(extend_ns / NS_PER_US), status);
+}
+
 void notify_failed(int error, const char *status)
 {
     send_format("ERRNO=%d\nSTATUS=%s", error, status);
+}
+
+int64_t notify_watchdog_ns(void)
+{
+    uint64_t usec = 0;
+
+    if (sd_watchdog_enabled(0, &usec) <= 0 || usec > INT64_MAX / NS_PER_US)
+        return 0;
+    return (int64_t)usec * NS_PER_US;
+}
+
+void notify_alive(void)
+{
+    send_within(LIMIT_MS, "WATCHDOG=1");
 }
 
 #else
@@ -140,10 +159,25 @@ void notify_status(const char *status)
     (void)status;
 }
 
+void notify_draining(int64_t extend_ns, const char *status)
+{
+    (void)extend_ns;
+    (void)status;
+}
+
 void notify_failed(int error, const char *status)
 {
     (void)error;
     (void)status;
+}
+
+int64_t notify_watchdog_ns(void)
+{
+    return 0;
+}
+
+void notify_alive(void)
+{
 }
 
 #endif

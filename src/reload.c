@@ -314,8 +314,7 @@ static void refuse_for_faults(struct daemon *daemon, const struct conf_faults *f
 
     for (size_t i = 0; i < faults->count; i++)
         log_error("%s: %s", faults->items[i].where, faults->items[i].text);
-    strbuf_addf(&reason, "%zu error%s, the first: %s: %s", faults->count,
-                faults->count == 1 ? "" : "s", faults->items[0].where, faults->items[0].text);
+    conf_faults_sum_up(faults, &reason);
     refuse_reload(daemon, strbuf_cstr(&reason), status);
     strbuf_free(&reason);
 }

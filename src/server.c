@@ -293,7 +293,7 @@ void server_commit(struct loop *loop, struct snapshot *snapshot, struct listener
 
 /* Turns enough to accept a full backlog and to read what came with it; a flood that goes on
  * connecting is not waited for. */
-enum { LAST_TURNS_ACCEPTING = 64, LAST_TURNS_READING = 3 };
+enum { LAST_TURNS_ACCEPTING = 64, LAST_TURNS_READING = 3, AWAIT_MS = 200 };
 
 void server_drain(struct loop *loop)
 {
@@ -330,6 +330,17 @@ void server_take_last_turn(struct loop *loop)
     }
     if (!loop->last_turns && !loop->in_flight)
         loop->on_idle(loop->on_idle_arg);
+}
+
+unsigned server_count_awaited(struct loop *loop)
+{
+    int64_t recent = clock_now_ns() - AWAIT_MS * NS_PER_MS;
+    struct list *link;
+    unsigned count = 0;
+
+    list_for_each(link, &loop->conns)
+        count += conn_awaits_request(container_of(link, struct conn, link), recent);
+    return count;
 }
 
 void server_refuse(struct loop *loop)

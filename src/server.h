@@ -43,6 +43,11 @@ void server_drain(struct loop *loop);
 /* For the loop, after each of the turns that a drain still takes to accept and read. */
 void server_take_last_turn(struct loop *loop);
 
+/* Connections of a draining loop that may be about to bring another request: those in the middle of
+ * one, and those opened or used a moment ago.  Their clients cannot know yet that there will be no
+ * answer. */
+unsigned server_count_awaited(struct loop *loop);
+
 /* The drain's time is up: what is held back is answered with 503, new blocking work refused. */
 void server_refuse(struct loop *loop);
 

@@ -16,20 +16,31 @@
 #include "reload.h"
 #include "server.h"
 #include "status_json.h"
+#include "watchdog.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { STATUS_INTERVAL_MS = 5000, FORCED_STOP_MS = 5000 };
+enum {
+    STATUS_INTERVAL_MS = 5000,
+    FORCED_STOP_MS = 5000,
+    /* A stop that takes long tells that it goes on every second; if it falls silent, the service
+     * manager may end it after ten. */
+    DRAIN_REPORT_MS = 1000,
+    DRAIN_EXTEND_MS = 10000,
+    LOOK_MS = 20,
+};
 
 struct supervisor {
     struct daemon daemon;
+    struct watchdog watchdog;
     int signal_fd;
     int stop_signals;   /* how often a stop was asked for */
     struct strbuf note; /* what the last reload left to say */
@@ -103,13 +114,17 @@ static bool wait_for_event(struct supervisor *s, int64_t deadline_ns)
 {
     struct pollfd fds[] = {{.fd = s->signal_fd, .events = POLLIN},
                            {.fd = s->daemon.wake_fd, .events = POLLIN}};
-    int64_t left = deadline_ns - clock_now_ns();
+    int64_t due = s->watchdog.due_ns < deadline_ns ? s->watchdog.due_ns : deadline_ns;
+    int64_t left = due - clock_now_ns();
     struct timespec timeout = clock_to_timespec(left > 0 ? left : 0);
     struct signalfd_siginfo info;
     uint64_t count;
+    int events = ppoll(fds, 2, &timeout, NULL);
 
-    if (ppoll(fds, 2, &timeout, NULL) == 0)
-        return false;
+    if (clock_now_ns() >= s->watchdog.due_ns)
+        watchdog_tick(&s->watchdog, &s->daemon);
+    if (events <= 0)
+        return clock_now_ns() < deadline_ns;
     if (fds[1].revents && read(s->daemon.wake_fd, &count, sizeof count) == sizeof count)
         daemon_reap(&s->daemon);
     if (fds[0].revents && read(s->signal_fd, &info, sizeof info) == sizeof info)
@@ -119,9 +134,13 @@ static bool wait_for_event(struct supervisor *s, int64_t deadline_ns)
 
 static void serve(struct supervisor *s)
 {
+    int64_t due = clock_now_ns() + STATUS_INTERVAL_MS * NS_PER_MS;
+
     while (!s->stop_signals)
-        if (!wait_for_event(s, clock_now_ns() + STATUS_INTERVAL_MS * NS_PER_MS))
+        if (!wait_for_event(s, due)) {
             tell_status(s, notify_status);
+            due = clock_now_ns() + STATUS_INTERVAL_MS * NS_PER_MS;
+        }
 }
 
 /* ---- stopping -------------------------------------------------------------------------------- */
@@ -138,20 +157,67 @@ static void refuse_call(struct loop *loop, void *arg)
     server_refuse(loop);
 }
 
+struct tally {
+    unsigned requests; /* in flight */
+    unsigned loops;    /* that still accept what had connected */
+    unsigned awaited;  /* connections whose next request may be on its way */
+};
+
 static void count_call(struct loop *loop, void *arg)
 {
-    unsigned *in_flight = arg;
+    struct tally *tally = arg;
 
-    /* A loop that still accepts has something to do. */
-    *in_flight += loop->in_flight + (loop->last_turns > 0);
+    tally->requests += loop->in_flight;
+    tally->loops += loop->last_turns > 0;
+    tally->awaited += server_count_awaited(loop);
 }
 
-static unsigned in_flight(struct supervisor *s)
+static struct tally count(struct supervisor *s)
 {
-    unsigned count = 0;
+    struct tally tally = {0};
 
-    daemon_call_loops(&s->daemon, count_call, &count);
-    return count;
+    daemon_call_loops(&s->daemon, count_call, &tally);
+    return tally;
+}
+
+static bool is_busy(const struct tally *tally)
+{
+    return tally->requests || tally->loops;
+}
+
+static void tell_draining(unsigned count, int64_t left_ns)
+{
+    char text[128];
+
+    snprintf(text, sizeof text, "stopping: finishing %u request%s, for %lld s at most", count,
+             count == 1 ? "" : "s", (long long)((left_ns + NS_PER_SEC - 1) / NS_PER_SEC));
+    notify_draining(DRAIN_EXTEND_MS * NS_PER_MS, text);
+}
+
+/* Waits until nothing is in flight and no request is on its way.  False: the deadline came first. */
+static bool finish_in_flight(struct supervisor *s, int64_t deadline)
+{
+    int64_t now = clock_now_ns(), report = now;
+    struct tally tally = count(s);
+
+    for (; (is_busy(&tally) || tally.awaited) && s->stop_signals < 2; tally = count(s)) {
+        int64_t due = deadline;
+
+        now = clock_now_ns();
+        if (now >= deadline)
+            return !is_busy(&tally);
+        if (tally.requests && now >= report) {
+            tell_draining(tally.requests, deadline - now);
+            report = now + DRAIN_REPORT_MS * NS_PER_MS;
+        }
+        /* A loop tells when it has become idle, but nobody tells that a client keeps silent. */
+        if (!is_busy(&tally))
+            due = now + LOOK_MS * NS_PER_MS;
+        else if (tally.requests)
+            due = report;
+        wait_for_event(s, due < deadline ? due : deadline);
+    }
+    return true;
 }
 
 static void drain(struct supervisor *s)
@@ -160,15 +226,12 @@ static void drain(struct supervisor *s)
     int64_t deadline = clock_now_ns() + conf->drain_timeout;
 
     atomic_store(&s->daemon.vitals.draining, true);
-    notify_stopping("stopping: finishing what is in flight");
     daemon_call_loops(&s->daemon, drain_call, NULL);
+    notify_stopping("stopping");
     for (size_t i = 0; i < s->daemon.snapshot->conf->n_listeners; i++)
         listener_stop(s->daemon.listeners[i]);
-    while (in_flight(s) && s->stop_signals < 2)
-        if (!wait_for_event(s, deadline)) {
-            log_warning("drain_timeout is over with %u requests in flight", in_flight(s));
-            return;
-        }
+    if (!finish_in_flight(s, deadline))
+        log_warning("drain_timeout is over with %u requests in flight", count(s).requests);
 }
 
 static void cut_short(struct pool *pool)
@@ -183,12 +246,13 @@ static bool refuse_the_rest(struct supervisor *s)
     const struct snapshot *now = s->daemon.snapshot;
     int64_t deadline = clock_now_ns() + FORCED_STOP_MS * NS_PER_MS;
 
+    notify_draining(DRAIN_EXTEND_MS * NS_PER_MS, "stopping: refusing what is left");
     daemon_call_loops(&s->daemon, refuse_call, NULL);
     for (size_t i = 0; i < now->conf->n_pools; i++)
         cut_short(now->pools[i]);
     for (size_t i = 0; i < s->daemon.n_retired; i++)
         cut_short(s->daemon.retired[i]);
-    while (in_flight(s))
+    for (struct tally tally = count(s); is_busy(&tally); tally = count(s))
         if (!wait_for_event(s, deadline))
             return false;
     return true;
@@ -196,10 +260,13 @@ static bool refuse_the_rest(struct supervisor *s)
 
 static void stop(struct supervisor *s)
 {
+    struct tally tally;
+
     drain(s);
-    if (in_flight(s) && !refuse_the_rest(s)) {
+    tally = count(s);
+    if (is_busy(&tally) && !refuse_the_rest(s)) {
         /* Threads that do not end cannot be joined, and their memory cannot be freed. */
-        log_error("%u requests do not end; leaving them", in_flight(s));
+        log_error("%u requests do not end; leaving them", count(s).requests);
         _exit(EX_OK);
     }
     daemon_stop(&s->daemon);
@@ -256,10 +323,11 @@ static int start(struct supervisor *s, const struct conf_source *source, struct 
 
 int supervisor_run(const struct conf_source *source, struct conf *conf)
 {
-    struct supervisor s = {.signal_fd = -1};
+    struct supervisor s = {.signal_fd = -1, .watchdog.due_ns = INT64_MAX};
     int status = start(&s, source, conf);
 
     if (!status) {
+        watchdog_start(&s.watchdog, &s.daemon);
         log_notice("handoffd " HANDOFFD_VERSION " ready");
         tell_status(&s, notify_ready);
         serve(&s);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import time
 
 import pytest
@@ -232,11 +233,57 @@ def test_a_bare_number_is_plain_text(common: Client) -> None:
     assert content_type is not None and content_type.startswith("text/plain")
 
 
-# --- live, status -------------------------------------------------------------------------------
+# --- live, ready, status ------------------------------------------------------------------------
 
 
 def test_live(common: Client) -> None:
     assert common.get("/live").status == 200
+
+
+def test_ready_turns_away_while_a_pool_is_full_for_long(start: StartDaemon) -> None:
+    def config(depth: int) -> str:
+        return conf(
+            'path = "/s"; action = "sleep"; duration = "1h"',
+            'path = "/ready"; action = "ready"; ready_grace = 0',
+            'path = "/patient"; action = "ready"; ready_grace = "1h"',
+            pools=f"default: {{ threads = 1; queue_depth = {depth}; }};",
+        )
+
+    daemon = start(config(2))
+    daemon.send_burst(2, "/s")
+    daemon.until_pool(busy=1, queued=1)
+    assert daemon.get("/ready").status == 200
+    daemon.send_burst(1, "/s")
+    daemon.until_pool(busy=1, queued=2)
+    response = daemon.get("/ready")
+    assert response.status == 503
+    assert "default" in response.text
+    assert daemon.get("/patient").status == 200
+    daemon.reload(config(3))
+    assert daemon.get("/ready").status == 200
+
+
+def test_ready_turns_away_as_soon_as_it_drains(start: StartDaemon) -> None:
+    daemon = start(
+        conf(
+            'path = "/s"; action = "sleep"; duration = "1h"',
+            'path = "/ready"; action = "ready"',
+            'path = "/live"; action = "live"',
+            server='drain_timeout = "1h";',
+        )
+    )
+    daemon.send_burst(1, "/s")
+    daemon.until_pool(busy=1)
+    ready, live = daemon.connect(), daemon.connect()
+    assert ready.get("/ready").status == 200
+    assert live.get("/live").status == 200
+    daemon.send_signal(signal.SIGTERM)
+    daemon.wait_for_notification("STOPPING", "1")
+    response = ready.get("/ready")
+    assert response.status == 503 and response.closes
+    response = live.get("/live")
+    assert response.status == 200 and response.closes
+    daemon.stop()
 
 
 def test_status_is_one_json_document(common: Client) -> None:

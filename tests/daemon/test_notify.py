@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import signal
+
 import pytest
 
 from conftest import StartDaemon
-from harness import MAIN_LISTENER, conf
+from harness import EXIT_CONFIG, EXIT_UNAVAILABLE, MAIN_LISTENER, conf
 from rawhttp import fetch
 
 HELLO = 'path = "/hello"; action = "live"'
@@ -84,3 +87,38 @@ def test_a_manager_that_is_not_there_is_no_reason_to_fail(
     daemon.wait_for_log(r"listening on \S+ \(listener main\)")
     assert daemon.get("/hello").status == 200
     daemon.stop()
+
+
+BLOCK = 'path = "/block"; action = "sleep"; duration = "1h"'
+
+
+def test_a_long_stop_asks_for_time_and_tells_what_it_waits_for(start: StartDaemon) -> None:
+    daemon = start(conf(BLOCK, server='drain_timeout = "1h";'))
+    daemon.send_burst(2, "/block")
+    daemon.until_pool(busy=2)
+    daemon.send_signal(signal.SIGTERM)
+    since = daemon.wait_for_notification("STOPPING", "1")
+    for _ in range(2):
+        since = daemon.wait_for_notification("EXTEND_TIMEOUT_USEC", None, since)
+        (message,) = daemon.notifications(since - 1)[:1]
+        assert int(message.get("EXTEND_TIMEOUT_USEC") or 0) >= 5_000_000
+        assert "2 requests" in (message.get("STATUS") or "")
+    daemon.stop()
+
+
+def test_a_start_that_fails_tells_the_error(start: StartDaemon, start_unready: StartDaemon) -> None:
+    host, port = start(conf()).address()
+    second = start_unready(conf(listeners=f'main: {{ address = "{host}:{port}"; }};'))
+    second.wait_exit(EXIT_UNAVAILABLE)
+    (message,) = second.notifications()
+    assert message.says("ERRNO", str(errno.EADDRINUSE))
+    assert f"{host}:{port}" in (message.get("STATUS") or "")
+
+
+def test_a_wrong_configuration_at_start_is_told(start_unready: StartDaemon) -> None:
+    daemon = start_unready("server: { loop = 0; };\npools: { default: { threads = 0; }; };\n")
+    daemon.wait_exit(EXIT_CONFIG)
+    (message,) = daemon.notifications()
+    assert message.says("ERRNO", str(errno.EINVAL))
+    status = message.get("STATUS") or ""
+    assert "2 errors" in status and "handoffd.conf:1:" in status and "loops" in status

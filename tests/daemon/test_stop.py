@@ -75,6 +75,19 @@ def test_new_connections_are_refused_while_it_drains(start: StartDaemon) -> None
     daemon.stop()
 
 
+def test_a_request_that_is_half_here_is_waited_for(start: StartDaemon) -> None:
+    daemon = start(conf('path = "/hello"; action = "live"', server=PATIENT))
+    half = daemon.connect()
+    half.send(b"GET /hello HTTP/1.1\r\nHost: ")
+    assert daemon.get("/hello").status == 200  # so the half has been read, too
+    begin_stop(daemon)
+    until(lambda: daemon.refuses_connections(daemon.address()))
+    half.send(b"here\r\n\r\n")
+    response = half.read_response()
+    assert response.status == 200 and response.closes
+    assert daemon.wait_exit() == 0
+
+
 def test_the_drain_timeout_ends_waiting(start: StartDaemon) -> None:
     daemon = start(
         conf(

@@ -87,8 +87,8 @@ static json_t *answered_json(void)
 
 START_TEST(every_action_is_registered_once)
 {
-    static const char *const names[] = {"respond", "redirect", "echo",  "delay", "pool",
-                                        "live",    "status",   "sleep", "spin"};
+    static const char *const names[] = {"respond", "redirect", "echo",   "delay", "pool",
+                                        "live",    "ready",    "status", "sleep", "spin"};
     size_t count = 0;
 
     for (; registry_at(count); count++) {
@@ -223,6 +223,18 @@ START_TEST(live_is_live)
     atomic_store(&vitals.draining, true);
     ck_assert_int_eq(run(), 0);
     check_answer(200, "text/plain; charset=utf-8", "live\n");
+    end();
+}
+END_TEST
+
+START_TEST(ready_is_not_ready_while_draining)
+{
+    begin("{ path = \"/a\"; action = \"ready\"; }");
+    ck_assert_int_eq(run(), 0);
+    check_answer(200, "text/plain; charset=utf-8", "ready\n");
+    atomic_store(&vitals.draining, true);
+    ck_assert_int_eq(run(), 0);
+    check_answer(503, "text/plain; charset=utf-8", "draining\n");
     end();
 }
 END_TEST
@@ -491,6 +503,7 @@ int main(void)
         redirect_names_the_place,
         delay_is_held_by_the_loop,
         live_is_live,
+        ready_is_not_ready_while_draining,
         echo_tells_the_request,
         echo_shows_other_bytes_in_base64,
         echo_joins_fields_of_one_name,
