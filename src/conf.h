@@ -86,7 +86,8 @@ struct conf_server {
     int64_t keepalive_timeout; /* 0: connections are not kept */
     int64_t half_close;        /* enum conf_half_close */
     int64_t drain_timeout;     /* ns */
-    int64_t log_level;         /* index into the row's choices, the least of which is "error" */
+    bool server_timing;
+    int64_t log_level; /* index into the row's choices, the least of which is "error" */
 };
 
 struct conf_listener {

@@ -38,6 +38,8 @@ const struct option_row conf_server_options[] = {
     {"drain_timeout", OPTION_DURATION, offsetof(struct conf_server, drain_timeout), "30s", 0,
      3600 * NS_PER_SEC, NULL, 0, "seconds",
      "How long a stop waits for requests that run or wait before it answers them with 503."},
+    {"server_timing", OPTION_BOOL, offsetof(struct conf_server, server_timing), "false", 0, 0, NULL,
+     0, NULL, "Whether answers tell by Server-Timing how long they waited and ran."},
     {"log_level", OPTION_ENUM, offsetof(struct conf_server, log_level), "info", 0, 0, log_levels, 0,
      NULL, "The least important messages that are logged."},
     {0},

@@ -24,6 +24,7 @@
 
 #include "clock.h"
 #include "conn_deadline.h"
+#include "conn_state.h"
 #include "dispatch.h"
 #include "exchange.h"
 #include "intake.h"
@@ -97,6 +98,7 @@ static void give_to_evhttp(struct conn *conn)
     int r;
 
     conn->phase = CONN_BUSY;
+    conn_state_update(conn);
     conn->deadline_ns = 0;
     evbuffer_unfreeze(input, 0);
     r = evbuffer_add(input, request, sizeof request - 1);
@@ -251,6 +253,8 @@ static size_t feed(struct conn *conn, const char *data, size_t len, bool *gone)
     }
     *gone = loop->freed == conn;
     loop->feeding = NULL;
+    if (!*gone)
+        conn_state_update(conn);
     if (!*gone && conn->phase == CONN_READING && idle && guard_phase(&conn->guard) == GUARD_IN_HEAD)
         conn_set_deadline(conn, limits_of(conn)->header_timeout);
     return used;
@@ -433,6 +437,7 @@ static void next_request(struct conn *conn)
 {
     conn->exchange = NULL;
     conn->phase = CONN_READING;
+    conn_state_update(conn);
     if (conn->stash_len || conn->end_of_stream)
         put_on_todo(conn);
     conn_set_deadline(conn, limits_of(conn)->keepalive_timeout);
@@ -442,6 +447,7 @@ static void linger(struct conn *conn)
 {
     conn->exchange = NULL;
     conn->phase = CONN_LINGERING;
+    conn_state_update(conn);
     free(conn->stash);
     conn->stash = NULL;
     conn->stash_len = conn->stash_size = 0;
@@ -480,6 +486,7 @@ static void on_written(struct evhttp_request *ev, void *arg)
 void conn_write_rest(struct conn *conn, struct evhttp_request *ev)
 {
     conn->phase = CONN_WRITING;
+    conn_state_update(conn);
     conn_set_write_deadline(conn);
     evhttp_request_set_on_complete_cb(ev, on_written, conn);
     evhttp_send_reply_end(ev);
@@ -493,6 +500,7 @@ static void conn_free(struct conn *conn)
 
     if (loop->feeding == conn)
         loop->freed = conn;
+    conn_state_end(conn);
     if (conn->exchange)
         exchange_end(conn->exchange);
     stop_reading(conn);
@@ -536,6 +544,7 @@ struct bufferevent *conn_new_bufferevent(struct event_base *base, void *arg)
     list_init(&conn->todo);
     list_add_tail(&conn->loop->fresh, &conn->link);
     event_active(conn->loop->attach_event, EV_TIMEOUT, 0);
+    conn_state_begin(conn);
     server_connection_opened(binding);
     return bev;
 }

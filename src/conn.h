@@ -5,6 +5,7 @@
 
 #include "guard.h"
 #include "list.h"
+#include "meters.h"
 
 #include <event2/event_struct.h>
 #include <stdbool.h>
@@ -38,9 +39,10 @@ struct conn {
     struct event timer;
     int fd;
     enum conn_phase phase;
-    bool reading;       /* read_event is pending */
-    bool more_behind;   /* bytes follow the request that the guard has completed last */
-    bool end_of_stream; /* the client has sent its FIN */
+    enum conn_state counted; /* as what it is counted */
+    bool reading;            /* read_event is pending */
+    bool more_behind;        /* bytes follow the request that the guard has completed last */
+    bool end_of_stream;      /* the client has sent its FIN */
     struct guard_limits limits;
     struct guard guard;
     char *stash; /* bytes behind the request that is being answered */

@@ -5,6 +5,7 @@
  * once and one worker at most is woken, however many requests a turn has brought. */
 #include "dispatch.h"
 
+#include "account.h"
 #include "action.h"
 #include "hold.h"
 #include "log.h"
@@ -67,7 +68,6 @@ static void refuse(struct exchange *x, enum task_end reason)
     struct pool *pool = pool_of(request);
     char *seconds = arena_alloc(&request->arena, 16);
 
-    x->with_pool = false;
     if (!x->conn) {
         exchange_end(x);
         return;
@@ -90,6 +90,12 @@ static void refuse(struct exchange *x, enum task_end reason)
     reply_send(x);
 }
 
+static void take_back(struct exchange *x)
+{
+    x->with_pool = false;
+    account_task_returned(x, clock_now_ns());
+}
+
 /* On the loop's thread again: the task ran, or was turned out of its queue. */
 static void on_task_done(struct mail *mail)
 {
@@ -97,7 +103,7 @@ static void on_task_done(struct mail *mail)
     struct request *request = container_of(task, struct request, task);
     struct exchange *x = exchange_of(request);
 
-    x->with_pool = false;
+    take_back(x);
     if (!x->conn) {
         exchange_end(x);
         return;
@@ -131,8 +137,12 @@ static void flush_batch(struct loop_batch *batch)
         log_limited(&limit, LOG_LEVEL_ERROR,
                     "pool %s: cannot make a thread: %s; tasks wait for the threads there are",
                     pool_name(pool), strerror(-r));
-    while ((task = task_list_pop(&refused)))
-        refuse(exchange_of(container_of(task, struct request, task)), task->end);
+    while ((task = task_list_pop(&refused))) {
+        struct exchange *x = exchange_of(container_of(task, struct request, task));
+
+        take_back(x);
+        refuse(x, task->end);
+    }
     pool_unref(pool);
 }
 
@@ -164,6 +174,7 @@ static void enqueue(struct exchange *x)
         loop->batches[loop->n_batches++] = (struct loop_batch){.pool = pool};
     task_list_add(&loop->batches[i].tasks, task);
     x->with_pool = x->batched = true;
+    account_task_submitted(x);
 }
 
 /* Takes a task back that has not been submitted yet. */
@@ -175,7 +186,8 @@ static void unbatch(struct exchange *x)
     while (loop->batches[i].pool != pool_of(&x->request))
         i++;
     task_list_remove(&loop->batches[i].tasks, &x->request.task);
-    x->batched = x->with_pool = false;
+    x->batched = false;
+    take_back(x);
 }
 
 void dispatch_abandon(struct exchange *x)
@@ -185,7 +197,22 @@ void dispatch_abandon(struct exchange *x)
         unbatch(x);
     else if (x->with_pool && !pool_withdraw(pool_of(&x->request), &x->request.task))
         return; /* it runs, or its mail is under way */
+    else if (x->with_pool)
+        take_back(x);
     exchange_end(x);
+}
+
+/* A loop action.  Without a body the head has been complete but for a moment. */
+static void run_here(struct exchange *x)
+{
+    struct request *request = &x->request;
+    const struct conf_route *route = request->route;
+
+    x->dispatched_ns = x->has_body ? clock_now_ns() : x->begun_ns;
+    request->result = action_of(route->action)->run(request, route->settings);
+    x->ready_ns = clock_now_ns();
+    if (request->result)
+        respond_failure(request);
 }
 
 void dispatch_run(struct exchange *x)
@@ -194,9 +221,7 @@ void dispatch_run(struct exchange *x)
     const struct conf_route *route = request->route;
 
     if (!route->action->blocking) {
-        request->result = action_of(route->action)->run(request, route->settings);
-        if (request->result)
-            respond_failure(request);
+        run_here(x);
         reply_send(x);
     } else if (x->loop->refusing) {
         refuse(x, TASK_DRAINING);

@@ -1,5 +1,6 @@
 #include "exchange.h"
 
+#include "account.h"
 #include "loop.h"
 
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct exchange *exchange_begin(struct loop *loop)
     /* Not the arena's memory: clearing a KiB for each request would be felt. */
     memset(exchange, 0, offsetof(struct exchange, id));
     exchange->loop = loop;
+    exchange->begun_ns = clock_now_ns();
     exchange->id[0] = '\0';
     exchange->request.snapshot = snapshot_ref(loop->snapshot);
     exchange->request.id = exchange->id;
@@ -34,6 +36,8 @@ void exchange_end(struct exchange *exchange)
 {
     struct loop *loop = exchange->loop;
 
+    if (exchange->part)
+        account_end(exchange, clock_now_ns());
     strbuf_free(&exchange->body);
     free(exchange->request.response.owned_body);
     arena_clear(&exchange->request.arena);
@@ -47,6 +51,20 @@ void exchange_end(struct exchange *exchange)
     loop->in_flight--;
     if (loop->draining && !loop->last_turns && !loop->in_flight)
         loop->on_idle(loop->on_idle_arg);
+}
+
+void exchange_times(const struct exchange *exchange, int64_t now_ns, struct exchange_times *out)
+{
+    const struct task *task = &exchange->request.task;
+    int64_t submitted = task->submitted_ns, started = task->started_ns;
+
+    *out = (struct exchange_times){.total_ns = now_ns - exchange->begun_ns};
+    if (submitted)
+        out->queue_ns = (started ? started : now_ns) - submitted;
+    if (started)
+        out->run_ns = (task->finished_ns ? task->finished_ns : now_ns) - started;
+    else if (exchange->dispatched_ns)
+        out->run_ns = (exchange->ready_ns ? exchange->ready_ns : now_ns) - exchange->dispatched_ns;
 }
 
 void exchange_free_spares(struct loop *loop)

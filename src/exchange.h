@@ -13,6 +13,7 @@
 struct conn;
 struct evhttp_request;
 struct loop;
+struct route_part;
 
 enum { EXCHANGE_ARENA_SIZE = 1024, EXCHANGE_ID_SIZE = 129 };
 
@@ -25,6 +26,13 @@ struct exchange {
     struct conn *conn;         /* NULL: the client has gone */
     struct evhttp_request *ev; /* what evhttp wants answered; NULL until it has asked */
     struct strbuf body;
+    struct route_part *part; /* what it is counted in, account.h; NULL before and after */
+    int64_t begun_ns;        /* CLOCK_MONOTONIC: the head was complete */
+    int64_t dispatched_ns;   /* a loop action began; 0: none */
+    int64_t ready_ns;        /* the answer was known; 0: not yet */
+    uint64_t body_sent;      /* bytes of the answer's body that have been sent or will be */
+    bool answered;           /* the answer has begun to go out */
+    bool has_body;
     bool http10;
     bool with_pool; /* its task has been handed over and has not come back */
     bool batched;   /* ... but waits for the end of the turn to be submitted */
@@ -34,6 +42,15 @@ struct exchange {
     char id[EXCHANGE_ID_SIZE];
     _Alignas(16) char memory[EXCHANGE_ARENA_SIZE];
 };
+
+/* How long a request has taken: waiting for a thread, being run, and in all. */
+struct exchange_times {
+    int64_t queue_ns;
+    int64_t run_ns;
+    int64_t total_ns;
+};
+
+void exchange_times(const struct exchange *exchange, int64_t now_ns, struct exchange_times *out);
 
 /* A new exchange, in flight, with a reference to the loop's snapshot.  NULL: out of memory. */
 struct exchange *exchange_begin(struct loop *loop);

@@ -1,5 +1,6 @@
 #include "intake.h"
 
+#include "account.h"
 #include "action.h"
 #include "conn.h"
 #include "dispatch.h"
@@ -160,11 +161,13 @@ void intake_head(struct exchange *x, const struct guard_head *head)
     set_method(x, head);
     x->http10 = head->minor == 0;
     x->close = head->close;
+    x->has_body = head->has_body;
     request->target = copy_span(x, head, head->target);
     if (head->asterisk)
         respond_allow(x, METHOD_ALL);
     else
         read_target(x, head);
+    account_begin(x);
 }
 
 uint64_t intake_max_body(const struct exchange *x)
@@ -203,6 +206,7 @@ void intake_refuse(struct exchange *x, const struct guard_head *head, int status
         set_method(x, head);
         request->target = copy_span(x, head, head->target);
     }
+    account_begin(x);
     response_clear(request);
     problem_respond(request, status, NULL, "%s", detail);
     if (status == 405)

@@ -85,5 +85,6 @@ void problem_respond(struct request *request, int status, const char *reason, co
         json_object_set_new(document, "route", json_text(route->path, strlen(route->path)));
     if (json_text_respond(request, status, "application/problem+json", document))
         response_static(request, status, NULL, "", 0);
+    request->response.reason = reason;
     strbuf_free(&detail);
 }

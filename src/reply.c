@@ -11,6 +11,7 @@
  * to be released once it is written. */
 #include "reply.h"
 
+#include "account.h"
 #include "conn.h"
 #include "hold.h"
 #include "loop.h"
@@ -86,6 +87,30 @@ static void put_status_line(struct head *head, int status)
     PUT_LITERAL(head, "\r\nDate: ");
 }
 
+/* Milliseconds with three digits behind the point. */
+static void put_ms(struct head *head, int64_t ns)
+{
+    uint64_t us = ns > 0 ? (uint64_t)(ns / NS_PER_US) : 0;
+    const char fraction[] = {'.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10),
+                             (char)('0' + us % 10)};
+
+    put_number(head, us / 1000);
+    put(head, fraction, sizeof fraction);
+}
+
+/* Server-Timing, W3C: shown by browsers' developer tools. */
+static void put_timing(struct exchange *x, struct head *head)
+{
+    struct exchange_times times;
+
+    exchange_times(x, x->ready_ns, &times);
+    PUT_LITERAL(head, "Server-Timing: queue;dur=");
+    put_ms(head, times.queue_ns);
+    PUT_LITERAL(head, ", run;dur=");
+    put_ms(head, times.run_ns);
+    PUT_LITERAL(head, "\r\n");
+}
+
 static void put_head(struct exchange *x, struct head *head)
 {
     const struct request *request = &x->request;
@@ -114,6 +139,8 @@ static void put_head(struct exchange *x, struct head *head)
         puts_(head, response->headers[i].value);
         PUT_LITERAL(head, "\r\n");
     }
+    if (request->snapshot->conf->server.server_timing)
+        put_timing(x, head);
     if (request->route)
         puts_(head, request->route->header_block);
     PUT_LITERAL(head, "\r\n");
@@ -187,6 +214,8 @@ static void write_answer(struct exchange *x)
     size_t body_len = content_length(x), len;
     ssize_t sent = 0;
 
+    if (!x->ready_ns)
+        x->ready_ns = clock_now_ns();
     put_head(x, &head);
     assert(!head.overflow);
     if ((size_t)(head.end - head.at) >= body_len) {
@@ -194,6 +223,10 @@ static void write_answer(struct exchange *x)
         body_len = 0;
     }
     len = (size_t)(head.at - scratch);
+    x->answered = true;
+    x->body_sent = content_length(x);
+    if (!body_len)
+        account_end(x, x->ready_ns);
     if (!body_len && evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
         sent = send(conn->fd, scratch, len, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent == (ssize_t)len) {
@@ -227,7 +260,6 @@ static void send_now(struct exchange *x)
     x->close = is_last(x);
     if (x->close && !x->linger)
         evhttp_add_header(evhttp_request_get_output_headers(x->ev), "Connection", "close");
-    atomic_fetch_add_explicit(&x->request.snapshot->vitals->requests, 1, memory_order_relaxed);
     write_answer(x);
 }
 
@@ -237,6 +269,8 @@ void reply_send(struct exchange *x)
 
     if (hold_ns <= 0 || x->loop->refusing || hold_add(x, hold_ns, send_now))
         send_now(x);
+    else
+        x->ready_ns = 0; /* not before its time */
 }
 
 void reply_draining(struct exchange *x)

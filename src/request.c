@@ -33,6 +33,7 @@ void response_static(struct request *request, int status, const char *content_ty
     response->content_type = content_type;
     response->body = body;
     response->body_len = len;
+    response->reason = NULL;
 }
 
 int response_own(struct request *request, int status, const char *content_type, char *body,

@@ -38,7 +38,8 @@ struct response {
     char *owned_body; /* free()d with the request; what `body` points at, or NULL */
     struct header headers[RESPONSE_MAX_HEADERS];
     size_t n_headers;
-    int64_t hold_ns; /* the loop waits so long before it sends */
+    const char *reason; /* of a problem, as section 6 of handoffd(8) names it; NULL: none */
+    int64_t hold_ns;    /* the loop waits so long before it sends */
 };
 
 enum request_owner { REQUEST_OF_LOOP, REQUEST_OF_POOL };

@@ -42,6 +42,9 @@ struct binding {
     bool is_unix;
     bool closing; /* the listener is gone: answers tell clients to close */
     unsigned n_connections;
+    unsigned by_state[CONN_STATE_COUNT];
+    struct listener_part *part; /* shows them to others, under the name that the listener has, or
+                                 * had when it went; NULL: out of memory */
 };
 
 struct loop *server_binding_loop(const struct binding *binding)
@@ -102,6 +105,8 @@ void server_connection_opened(struct binding *binding)
     struct loop *loop = binding->loop;
 
     binding->n_connections++;
+    if (binding->part)
+        stats_add(&binding->part->accepted, 1);
     loop->n_connections++;
     if (!is_full(loop) || !loop->accepting)
         return;
@@ -119,6 +124,20 @@ void server_connection_closed(struct binding *binding)
     loop->n_connections--;
     if (!loop->accepting && !is_full(loop) && !event_pending(loop->resume_event, EV_TIMEOUT, NULL))
         set_accepting(loop, true);
+}
+
+static void change_count(_Atomic unsigned *count, int change)
+{
+    unsigned before = atomic_load_explicit(count, memory_order_relaxed);
+
+    atomic_store_explicit(count, before + (unsigned)change, memory_order_relaxed);
+}
+
+void server_count_connection(struct binding *binding, enum conn_state state, int change)
+{
+    binding->by_state[state] += (unsigned)change;
+    if (binding->part)
+        change_count(&binding->part->connections[state], change);
 }
 
 static void on_resume(evutil_socket_t fd, short what, void *arg)
@@ -260,6 +279,23 @@ static unsigned share_of(const struct loop *loop, int64_t max_connections)
                       (loop->index < max_connections % loop->n_loops));
 }
 
+/* A listener may have another name in the next configuration, and its connections go with it. */
+static void name_part(struct binding *binding, struct meter *meter)
+{
+    struct listener_part *before = binding->part;
+    struct listener_part *part = meter_listener_part(meter, binding->loop->index);
+
+    if (part == before)
+        return;
+    binding->part = part;
+    for (int state = 0; state < CONN_STATE_COUNT; state++) {
+        if (before)
+            change_count(&before->connections[state], -(int)binding->by_state[state]);
+        if (part)
+            change_count(&part->connections[state], (int)binding->by_state[state]);
+    }
+}
+
 void server_commit(struct loop *loop, struct snapshot *snapshot, struct listener *const *listeners,
                    size_t n)
 {
@@ -281,6 +317,7 @@ void server_commit(struct loop *loop, struct snapshot *snapshot, struct listener
             continue;
         }
         binding->index = (unsigned)i;
+        name_part(binding, snapshot->listener_meters[i]);
         binding->prepared = false;
         if (loop->accepting)
             evconnlistener_enable(binding->acceptor);

@@ -6,6 +6,7 @@
 
 #include "listener.h"
 #include "loop.h"
+#include "meters.h"
 #include "parse_num.h"
 
 struct arena;
@@ -18,6 +19,8 @@ struct loop *server_binding_loop(const struct binding *binding);
 /* For conn.c: counts, and pauses or resumes accepting. */
 void server_connection_opened(struct binding *binding);
 void server_connection_closed(struct binding *binding);
+/* One connection more (+1) or less (-1) is in that state. */
+void server_count_connection(struct binding *binding, enum conn_state state, int change);
 
 /* The listener that a connection came in by, as the snapshot numbers them. */
 unsigned server_listener_index(const struct conn *conn);

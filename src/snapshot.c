@@ -2,6 +2,31 @@
 
 #include <stdlib.h>
 
+static void free_arrays(struct snapshot *snapshot)
+{
+    free(snapshot->pools);
+    free(snapshot->bound);
+    free(snapshot->route_meters);
+    free(snapshot->pool_meters);
+    free(snapshot->listener_meters);
+}
+
+/* False: out of memory. */
+static bool find_meters(struct snapshot *snapshot, const struct conf *conf)
+{
+    struct meters *meters = &snapshot->vitals->meters;
+    bool all = (snapshot->no_route_meter = meter_get(&meters->routes, "")) != NULL;
+
+    for (size_t i = 0; all && i < conf->n_routes; i++)
+        all = (snapshot->route_meters[i] = meter_get(&meters->routes, conf->routes[i].path));
+    for (size_t i = 0; all && i < conf->n_pools; i++)
+        all = (snapshot->pool_meters[i] = meter_get(&meters->pools, conf->pools[i].name));
+    for (size_t i = 0; all && i < conf->n_listeners; i++)
+        all =
+            (snapshot->listener_meters[i] = meter_get(&meters->listeners, conf->listeners[i].name));
+    return all;
+}
+
 struct snapshot *snapshot_new(struct conf *conf, struct vitals *vitals)
 {
     struct snapshot *snapshot = calloc(1, sizeof *snapshot);
@@ -13,9 +38,12 @@ struct snapshot *snapshot_new(struct conf *conf, struct vitals *vitals)
     snapshot->loaded_at = time(NULL);
     snapshot->pools = calloc(conf->n_pools + 1, sizeof(struct pool *));
     snapshot->bound = calloc(conf->n_listeners + 1, sizeof(char *));
-    if (!snapshot->pools || !snapshot->bound) {
-        free(snapshot->pools);
-        free(snapshot->bound);
+    snapshot->route_meters = calloc(conf->n_routes + 1, sizeof(struct meter *));
+    snapshot->pool_meters = calloc(conf->n_pools + 1, sizeof(struct meter *));
+    snapshot->listener_meters = calloc(conf->n_listeners + 1, sizeof(struct meter *));
+    if (!snapshot->pools || !snapshot->bound || !snapshot->route_meters || !snapshot->pool_meters ||
+        !snapshot->listener_meters || !find_meters(snapshot, conf)) {
+        free_arrays(snapshot);
         free(snapshot);
         return NULL;
     }
@@ -37,8 +65,7 @@ void snapshot_unref(struct snapshot *snapshot)
         pool_unref(snapshot->pools[i]);
     for (size_t i = 0; i < snapshot->conf->n_listeners; i++)
         free(snapshot->bound[i]);
-    free(snapshot->pools);
-    free(snapshot->bound);
+    free_arrays(snapshot);
     conf_free(snapshot->conf);
     free(snapshot);
 }

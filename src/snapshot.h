@@ -20,7 +20,11 @@ struct snapshot {
     char **bound;        /* for each of conf->listeners the address as bound; owned */
     uint64_t generation; /* 1 at start, one more with each reload */
     time_t loaded_at;
-    struct vitals *vitals; /* outlives every snapshot */
+    struct vitals *vitals;       /* outlives every snapshot */
+    struct meter **route_meters; /* one for each of conf->routes; the vitals', like all meters */
+    struct meter *no_route_meter;
+    struct meter **pool_meters;
+    struct meter **listener_meters;
 };
 
 /* Takes `conf` over; `pools` and `bound` are filled in by the caller before it is shared.  NULL: out

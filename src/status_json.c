@@ -78,9 +78,9 @@ json_t *status_json(const struct snapshot *snapshot)
                      "uptime_seconds",
                      (double)(clock_now_ns() - vitals->started_ns) / (double)NS_PER_SEC, "draining",
                      (int)atomic_load(&vitals->draining), "requests",
-                     (json_int_t)atomic_load_explicit(&vitals->requests, memory_order_relaxed),
-                     "config", "file", json_text(path, strlen(path)), "generation",
-                     (json_int_t)snapshot->generation, "loaded_at", (json_int_t)snapshot->loaded_at,
-                     "reloads", reload_json(vitals), "listeners", listeners_json(snapshot), "pools",
-                     pools_json(snapshot), "routes", routes_json(snapshot->conf));
+                     (json_int_t)meters_requests(&vitals->meters), "config", "file",
+                     json_text(path, strlen(path)), "generation", (json_int_t)snapshot->generation,
+                     "loaded_at", (json_int_t)snapshot->loaded_at, "reloads", reload_json(vitals),
+                     "listeners", listeners_json(snapshot), "pools", pools_json(snapshot), "routes",
+                     routes_json(snapshot->conf));
 }

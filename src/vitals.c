@@ -3,15 +3,19 @@
 #include "clock.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void vitals_init(struct vitals *vitals)
 {
-    *vitals = (struct vitals){.started_ns = clock_now_ns(), .started_at = time(NULL)};
+    memset(vitals, 0, sizeof *vitals);
+    vitals->started_ns = clock_now_ns();
+    vitals->started_at = time(NULL);
     pthread_mutex_init(&vitals->lock, NULL);
 }
 
 void vitals_destroy(struct vitals *vitals)
 {
+    meters_destroy(&vitals->meters);
     pthread_mutex_destroy(&vitals->lock);
 }
 

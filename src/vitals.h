@@ -2,6 +2,8 @@
 #ifndef HANDOFFD_VITALS_H
 #define HANDOFFD_VITALS_H
 
+#include "meters.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -12,7 +14,7 @@ struct vitals {
     int64_t started_ns; /* CLOCK_MONOTONIC */
     time_t started_at;
     _Atomic bool draining;
-    _Atomic uint64_t requests; /* answered */
+    struct meters meters;
 
     pthread_mutex_t lock; /* guards what follows */
     uint64_t reloads_ok;

@@ -409,12 +409,13 @@ START_TEST(status_shows_everything)
           "{ path = \"/s\"; action = \"sleep\"; duration = 1; pool = \"slow\"; }");
     snapshot->generation = 7;
     snapshot->bound[0] = strdup("127.0.0.1:12345");
-    atomic_store(&vitals.requests, 42);
+    route_part_add(meter_route_part(snapshot->route_meters[0], 0), METHOD_GET, 200, 1, 1);
+    route_part_add(meter_route_part(snapshot->no_route_meter, 5), METHOD_GET, 404, 1, 1);
     vitals_note_reload(&vitals, false, "no good");
     ck_assert_int_eq(run(), 0);
     document = answered_json();
     check_member(document, "version", HANDOFFD_VERSION);
-    ck_assert_int_eq(number(document, "requests"), 42);
+    ck_assert_int_eq(number(document, "requests"), 2);
     ck_assert(json_is_false(json_object_get(document, "draining")));
     ck_assert(json_is_number(json_object_get(document, "uptime_seconds")));
     config = json_object_get(document, "config");

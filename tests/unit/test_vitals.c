@@ -14,7 +14,7 @@ START_TEST(a_new_program_has_no_past)
     ck_assert_int_gt(vitals.started_at, 0);
     ck_assert_int_le(vitals.started_at, time(NULL));
     ck_assert(!vitals.draining);
-    ck_assert_uint_eq(vitals.requests, 0);
+    ck_assert_uint_eq(meters_requests(&vitals.meters), 0);
     ck_assert_uint_eq(vitals.reloads_ok, 0);
     ck_assert_uint_eq(vitals.reloads_failed, 0);
     ck_assert_int_eq(vitals.last_reload_at, 0);
