@@ -43,9 +43,10 @@ comma := ,
 variant := $(subst $(comma),-,$(SANITIZE))$(if $(COVERAGE),coverage)
 BUILD = build$(addprefix /,$(variant))
 
+# A row of a table leaves out what does not apply to it.
 warnings = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wformat=2 \
-	-Wundef -Wimplicit-fallthrough $(if $(DEVELOPER),-Werror)
+	-Wundef -Wimplicit-fallthrough -Wno-missing-field-initializers $(if $(DEVELOPER),-Werror)
 defines = -D_GNU_SOURCE -DHANDOFFD_VERSION=\"$(VERSION)\" -DHANDOFFD_SYSCONFDIR=\"$(SYSCONFDIR)\" \
 	$(if $(filter yes,$(WITH_SYSTEMD)),-DHAVE_SYSTEMD=1)
 # glibc warns about _FORTIFY_SOURCE without optimisation, and the sanitizers miss what it wraps.

@@ -11,16 +11,10 @@
 
 struct action {
     struct conf_action conf; /* name, kind, option rows, create and destroy */
-    unsigned needs;          /* enum action_need */
+    unsigned needs;          /* enum action_need, whatever the route's templates need */
     /* Fills request->response.  0; -ECANCELED when it ended early because its task was cancelled;
      * another -errno when it failed (the client gets 500 `action_failed`). */
     int (*run)(struct request *request, const void *settings);
-};
-
-/* What is copied out of the request for the action before it runs. */
-enum action_need {
-    ACTION_NEEDS_HEADERS = 1 << 0,
-    ACTION_NEEDS_BODY = 1 << 1,
 };
 
 /* Every action there is, in one table (registry.c). */

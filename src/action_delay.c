@@ -15,7 +15,7 @@ static int run(struct request *request, const void *settings)
     const struct duration_settings *s = settings;
 
     response_static(request, 200, "text/plain; charset=utf-8", body, strlen(body));
-    request->response.hold_ns = s->duration;
+    request->response.hold_ns = duration_settings_get(s, request);
     return 0;
 }
 
@@ -24,6 +24,7 @@ const struct action action_delay = {
              .methods = action_methods_any,
              .options = options,
              .settings_size = sizeof(struct duration_settings),
+             .create = duration_settings_create,
              .doc = "Answers after a while by a timer; no thread is held."},
     .run = run,
 };

@@ -1,6 +1,7 @@
 /* echo: the request back as JSON. */
 #include "action.h"
 #include "json_text.h"
+#include "params.h"
 
 #include <errno.h>
 #include <string.h>
@@ -50,6 +51,11 @@ static json_t *params_of(const struct request *request)
         const struct route_param *param = &request->match.params[i];
 
         json_object_set_new(params, param->name, json_text(param->value, param->len));
+    }
+    for (size_t i = 0; params && i < request->route->params.count; i++) {
+        const struct param *param = option_group_at(&param_group, &request->route->params, i);
+
+        json_object_set_new(params, param->name, params_json(param, &request->params[i]));
     }
     return params;
 }

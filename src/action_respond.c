@@ -1,5 +1,6 @@
-/* respond: a fixed answer; the loop sends it from the configuration's own memory. */
+/* respond: a fixed answer, sent from the configuration's own memory, or a template filled in. */
 #include "action.h"
+#include "template.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,12 +16,14 @@ struct settings {
     char *content_type;
     char *content; /* of the file; NULL: `body` counts */
     size_t content_len;
+    struct template *template;
 };
 
 static const struct option_row options[] = {
     {"status", OPTION_INT, offsetof(struct settings, status), "200", 200, 599, NULL, 0, NULL,
      "The status of the answer."},
-    {"body", OPTION_STRING, offsetof(struct settings, body), NULL, 0, 1 << 20, NULL, 0, NULL,
+    {"body", OPTION_STRING, offsetof(struct settings, body), NULL, 0, 1 << 20, NULL,
+     OPTION_TEMPLATE, NULL,
      "The body of the answer; empty when neither this nor body_file is set."},
     {"body_file", OPTION_STRING, offsetof(struct settings, body_file), NULL, 1, 0, NULL, 0, NULL,
      "A file with the body, read when the configuration is loaded."},
@@ -93,7 +96,7 @@ static int create(void *settings, const struct conf_check *check)
         conf_check_fault(check, "body_file", "found beside \"body\"; allowed: one of the two");
     else if (s->body_file)
         return load_body_file(s, check);
-    return 0;
+    return template_compile(check, "body", s->body, TEMPLATE_TEXT, &s->template);
 }
 
 static void destroy(void *settings)
@@ -101,17 +104,28 @@ static void destroy(void *settings)
     struct settings *s = settings;
 
     free(s->content);
-    s->content = NULL;
+    template_free(s->template);
 }
 
 static int run(struct request *request, const void *settings)
 {
     const struct settings *s = settings;
-    const char *body = s->content ? s->content : s->body ? s->body : "";
+    struct slice body = {s->content, s->content_len};
+    const char *why;
+    int r = s->template ? template_expand(s->template, request, &body, &why) : 0;
 
-    response_static(request, (int)s->status, s->content_type, body,
-                    s->content ? s->content_len : strlen(body));
-    return 0;
+    /* A response takes what outlives the request, or takes it over. */
+    if (!r && s->template && !template_constant(s->template)) {
+        char *copy = malloc(body.len + 1);
+
+        if (copy)
+            memcpy(copy, body.data, body.len);
+        return response_own(request, (int)s->status, s->content_type, copy, body.len);
+    }
+    if (!r)
+        response_static(request, (int)s->status, s->content_type, body.data ? body.data : "",
+                        body.len);
+    return r;
 }
 
 const struct action action_respond = {

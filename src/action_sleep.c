@@ -13,9 +13,9 @@ static const struct option_row options[] = {
 static int run(struct request *request, const void *settings)
 {
     static const char body[] = "done\n";
-    const struct duration_settings *s = settings;
+    int64_t duration = duration_settings_get(settings, request);
 
-    if (s->duration && !task_sleep_until(&request->task, clock_now_ns() + s->duration))
+    if (duration && !task_sleep_until(&request->task, clock_now_ns() + duration))
         return -ECANCELED;
     response_static(request, 200, "text/plain; charset=utf-8", body, strlen(body));
     return 0;
@@ -27,6 +27,7 @@ const struct action action_sleep = {
              .methods = action_methods_any,
              .options = options,
              .settings_size = sizeof(struct duration_settings),
+             .create = duration_settings_create,
              .doc = "Blocks a worker for a while."},
     .run = run,
 };

@@ -15,8 +15,7 @@ static const struct option_row options[] = {
 static int run(struct request *request, const void *settings)
 {
     static const char body[] = "done\n";
-    const struct duration_settings *s = settings;
-    int64_t end = clock_thread_cpu_ns() + s->duration;
+    int64_t end = clock_thread_cpu_ns() + duration_settings_get(settings, request);
     volatile uint64_t state = 1;
 
     while (clock_thread_cpu_ns() < end) {
@@ -35,6 +34,7 @@ const struct action action_spin = {
              .methods = action_methods_any,
              .options = options,
              .settings_size = sizeof(struct duration_settings),
+             .create = duration_settings_create,
              .doc = "Uses CPU time on a worker."},
     .run = run,
 };

@@ -9,6 +9,8 @@
 #include "conf_file.h"
 #include "http_method.h"
 #include "listen_address.h"
+#include "params.h"
+#include "template.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -329,11 +331,29 @@ static bool valid_header_value(const char *value)
 /* Heads are put together in a buffer of fixed size (loop.h). */
 enum { MAX_HEADER_BLOCK = 8192 };
 
+/* What is the same for every answer is put together now. */
+static void add_header(struct conf_route *route, size_t i, struct strbuf *block)
+{
+    const char *constant = template_constant(route->header_templates[i]);
+
+    if (!constant) {
+        route->has_header_templates = true;
+        return;
+    }
+    strbuf_addf(block, "%s: %s\r\n", route->headers.items[i].name, constant);
+    template_free(route->header_templates[i]);
+    route->header_templates[i] = NULL;
+}
+
 static int build_header_block(struct conf_route *route, const struct conf_check *check)
 {
     struct strbuf block = {0};
+    int r = 0;
 
-    for (size_t i = 0; i < route->headers.count; i++) {
+    route->header_templates = calloc(route->headers.count + 1, sizeof(struct template *));
+    if (!route->header_templates)
+        return -ENOMEM;
+    for (size_t i = 0; i < route->headers.count && !r; i++) {
         const struct pair *header = &route->headers.items[i];
 
         if (!valid_header_name(header->name))
@@ -351,13 +371,15 @@ static int build_header_block(struct conf_route *route, const struct conf_check 
                              "the value of \"%s\" has control characters; "
                              "allowed: printable text and tabs",
                              header->name);
-        strbuf_addf(&block, "%s: %s\r\n", header->name, header->value);
+        r = template_compile(check, "headers", header->value, TEMPLATE_HEADER,
+                             &route->header_templates[i]);
+        add_header(route, i, &block);
     }
     if (block.len > MAX_HEADER_BLOCK)
         conf_check_fault(check, "headers", "found %zu bytes; allowed: at most %d in all", block.len,
                          MAX_HEADER_BLOCK);
     route->header_block = strbuf_take(&block);
-    return route->header_block ? 0 : -ENOMEM;
+    return route->header_block ? r : -ENOMEM;
 }
 
 static int add_to_router(struct loader *l, const struct conf_route *route,
@@ -387,6 +409,7 @@ static int complete_route(struct loader *l, struct conf_route *route)
 {
     const struct conf_check check = {.conf = l->conf,
                                      .route = route,
+                                     .needs = &route->needs,
                                      .faults = l->faults,
                                      .locate = locate,
                                      .source = l->places};
@@ -394,7 +417,9 @@ static int complete_route(struct loader *l, struct conf_route *route)
 
     resolve_names(route, &check);
     resolve_methods(route);
-    r = build_header_block(route, &check);
+    r = params_prepare(&route->params, &check);
+    if (!r)
+        r = build_header_block(route, &check);
     if (!r)
         r = add_to_router(l, route, &check);
     /* Runs after faults too: `create` takes what is missing or was refused as not set. */
@@ -448,6 +473,10 @@ static void free_route(struct conf_route *route)
     }
     free(route->settings);
     free(route->header_block);
+    for (size_t i = 0; i < route->headers.count && route->header_templates; i++)
+        template_free(route->header_templates[i]);
+    free(route->header_templates);
+    params_release(&route->params);
     option_clear_all(conf_route_options, route);
 }
 

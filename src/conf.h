@@ -38,11 +38,18 @@ void conf_faults_clear(struct conf_faults *faults);
 struct conf;
 struct conf_route;
 
+/* What is copied out of a request before its action runs. */
+enum action_need {
+    ACTION_NEEDS_HEADERS = 1 << 0, /* and the client's address */
+    ACTION_NEEDS_BODY = 1 << 1,
+};
+
 /* Handed to an action's `create`: the configuration so far (listeners and pools are complete) and a
  * place for faults. */
 struct conf_check {
     const struct conf *conf;
     const struct conf_route *route;
+    unsigned *needs; /* the route's, enum action_need: params and templates add theirs */
     struct conf_faults *faults;
     /* Where the route's option was written; the route's own place when it was not. */
     const char *(*locate)(const struct conf_check *check, const char *option);
@@ -117,13 +124,17 @@ struct conf_route {
     char *pool;
     int64_t max_body_size; /* bytes; OPTION_WORD: the server's */
     struct pair_list headers;
+    struct group_list params; /* struct param, params.h */
     /* Derived: */
     const struct conf_action *action;
     void *settings; /* the action's, laid out by its rows */
     unsigned method_mask;
     uint64_t listener_mask; /* bit i: conf->listeners[i] */
     int pool_index;         /* into conf->pools, CONF_NO_POOL for loop actions */
+    unsigned needs;         /* enum action_need of its params and templates */
     char *header_block;     /* `headers` as they go out, CRLF after each; "" when none */
+    struct template **header_templates; /* [i] for headers.items[i]; NULL: it is in the block */
+    bool has_header_templates;
 };
 
 /* One bit less than a mask has: the last stands for a listener that is gone. */

@@ -157,6 +157,10 @@ static void set_option(struct reader *r, const config_setting_t *setting,
     strbuf_free(&why);
 }
 
+static void read_group_list(struct reader *r, const config_setting_t *setting,
+                            const struct option_row *row, struct group_list *list,
+                            const char *path);
+
 /* ---- groups ---------------------------------------------------------------------------------- */
 
 /* The tables whose rows a group may hold; a name is looked up in their order. */
@@ -231,7 +235,10 @@ static void read_group(struct reader *r, const config_setting_t *group, const ch
         for (; l < MAX_LAYERS && !row; l++)
             row = option_find(layers[l].table, name);
         note_place(r, strbuf_cstr(&key), setting);
-        if (row)
+        if (row && row->type == OPTION_GROUPS)
+            read_group_list(r, setting, row, (void *)((char *)layers[l - 1].settings + row->offset),
+                            strbuf_cstr(&key));
+        else if (row)
             set_option(r, setting, row, layers[l - 1].settings, strbuf_cstr(&key));
         else if (unknown_is_fault)
             unknown_option(r, setting, strbuf_cstr(&key), layers, NULL);
@@ -256,6 +263,32 @@ static void read_plain_group(struct reader *r, const config_setting_t *group, co
     const struct layer layers[MAX_LAYERS] = {{table, settings}};
 
     read_group(r, group, path, layers, true);
+}
+
+/* A list of groups inside a group: each is read by the rows that the option's own row names. */
+static void read_group_list(struct reader *r, const config_setting_t *setting,
+                            const struct option_row *row, struct group_list *list, const char *path)
+{
+    if (!config_setting_is_list(setting)) {
+        set_option(r, setting, row, NULL, path);
+        return;
+    }
+    for (int i = 0; i < config_setting_length(setting); i++) {
+        const config_setting_t *group = config_setting_get_elem(setting, (unsigned)i);
+        struct strbuf key = {0};
+        void *settings;
+
+        strbuf_addf(&key, "%s[%d]", path, i);
+        note_place(r, strbuf_cstr(&key), group);
+        settings = option_add_group(row->group, list);
+        if (!settings)
+            r->out_of_memory = true;
+        else if (expect_group(r, group, strbuf_cstr(&key)))
+            read_plain_group(r, group, strbuf_cstr(&key), row->group->rows, settings);
+        else
+            r->out_of_memory |= option_set_defaults(row->group->rows, settings) != 0;
+        strbuf_free(&key);
+    }
 }
 
 /* Calls `read_one` for each named group inside "listeners" or "pools". */

@@ -70,21 +70,18 @@ bool conf_places_has(const struct conf_places *places, const char *key)
     return find(places, key) != NULL;
 }
 
-/* The place of `key`.option, else that of `key`, else the file. */
+/* The place of `key`.option, else that of the innermost group around it that has one, up to `key`;
+ * else the file. */
 static const char *find_option(const struct conf_places *places, struct strbuf *key,
                                const char *option)
 {
     const char *where = NULL;
     size_t len = key->len;
 
-    if (option) {
+    if (option)
         strbuf_addf(key, ".%s", option);
-        where = find(places, strbuf_cstr(key));
-        if (key->data)
-            key->data[len] = '\0';
-    }
-    if (!where)
-        where = find(places, strbuf_cstr(key));
+    while (key->data && !(where = find(places, key->data)) && strlen(key->data) > len)
+        *strrchr(key->data, '.') = '\0';
     strbuf_free(key);
     return where ? where : places->file;
 }

@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "conf.h"
 #include "http_method.h"
+#include "params.h"
 
 #define MIB (INT64_C(1) << 20)
 
@@ -78,7 +79,9 @@ const struct option_row conf_route_options[] = {
      OPTION_BLOCKING, NULL, "The pool whose threads run a blocking action."},
     {"max_body_size", OPTION_SIZE, offsetof(struct conf_route, max_body_size), NULL, 0, 1024 * MIB,
      NULL, OPTION_INHERIT, "bytes", "The route's own max_body_size; default: the server's."},
-    {"headers", OPTION_PAIRS, offsetof(struct conf_route, headers), NULL, 0, 0, NULL, 0, NULL,
-     "Headers added to the route's answers."},
+    {"headers", OPTION_PAIRS, offsetof(struct conf_route, headers), NULL, 0, 0, NULL,
+     OPTION_TEMPLATE, NULL, "Headers added to the route's answers."},
+    {"params", OPTION_GROUPS, offsetof(struct conf_route, params), NULL, 0, 0, NULL, 0, NULL,
+     "The request's parameters: where each stands, its type, bounds and default.", &param_group},
     {0},
 };

@@ -2,6 +2,7 @@
 
 #include "account.h"
 #include "action.h"
+#include "admit.h"
 #include "conn.h"
 #include "dispatch.h"
 #include "loop.h"
@@ -84,12 +85,15 @@ static int copy_fields(struct request *request, const struct guard_head *head)
     return 0;
 }
 
+static unsigned needs_of(const struct request *request)
+{
+    return action_of(request->route->action)->needs | request->route->needs;
+}
+
 /* Copies what the route's action asks for. */
 static int copy_needs(struct exchange *x, const struct guard_head *head)
 {
-    unsigned needs = action_of(x->request.route->action)->needs;
-
-    if (!(needs & ACTION_NEEDS_HEADERS))
+    if (!(needs_of(&x->request) & ACTION_NEEDS_HEADERS))
         return 0;
     x->request.peer = server_peer(x->conn, &x->request.arena);
     return x->request.peer ? copy_fields(&x->request, head) : -ENOMEM;
@@ -184,8 +188,7 @@ int intake_body(struct exchange *x, const char *data, size_t len)
 {
     const struct request *request = &x->request;
 
-    if (!request->route || request->response.status ||
-        !(action_of(request->route->action)->needs & ACTION_NEEDS_BODY))
+    if (!request->route || request->response.status || !(needs_of(request) & ACTION_NEEDS_BODY))
         return 0;
     strbuf_add(&x->body, data, len);
     return x->body.failed ? -ENOMEM : 0;
@@ -219,6 +222,8 @@ void intake_run(struct exchange *x)
     struct request *request = &x->request;
 
     request->body = (struct slice){strbuf_cstr(&x->body), x->body.len};
+    if (request->route && !request->response.status)
+        admit_request(request);
     if (request->response.status)
         reply_send(x);
     else

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_MAX_TEXT = 4096 };
-
 static void *place(const struct option_row *row, void *settings)
 {
     return (char *)settings + row->offset;
@@ -26,147 +24,16 @@ const struct option_row *option_find(const struct option_row *table, const char 
     return NULL;
 }
 
-/* ---- printing ------------------------------------------------------------------------------- */
-
-static void print_number(enum option_type type, int64_t n, struct strbuf *out)
+void *option_group_at(const struct option_group *group, const struct group_list *list, size_t i)
 {
-    char text[NUM_TEXT_SIZE];
-
-    if (type == OPTION_DURATION)
-        format_duration(n, text);
-    else if (type == OPTION_SIZE)
-        format_size(n, text);
-    else if (type == OPTION_MODE)
-        snprintf(text, sizeof text, "%04o", (unsigned)n);
-    else
-        snprintf(text, sizeof text, "%lld", (long long)n);
-    strbuf_adds(out, text);
+    return (char *)list->items + i * group->size;
 }
 
-static void print_choices(const char *const *choices, struct strbuf *out)
+const char *option_number_text(const struct option_row *row, const void *settings)
 {
-    for (size_t i = 0; choices[i]; i++)
-        strbuf_addf(out, "%s\"%s\"", !i ? "" : choices[i + 1] ? ", " : " or ", choices[i]);
-}
-
-void option_print_allowed(const struct option_row *row, struct strbuf *out)
-{
-    switch (row->type) {
-    case OPTION_BOOL:
-        strbuf_adds(out, "true or false");
-        break;
-    case OPTION_INT:
-    case OPTION_DURATION:
-    case OPTION_SIZE:
-        print_number(row->type, row->min, out);
-        strbuf_adds(out, " to ");
-        print_number(row->type, row->max, out);
-        if (row->choices) {
-            strbuf_adds(out, " or ");
-            print_choices(row->choices, out);
-        }
-        break;
-    case OPTION_MODE:
-        strbuf_adds(out, "an octal mode from \"0000\" to \"0777\"");
-        break;
-    case OPTION_ENUM:
-        print_choices(row->choices, out);
-        break;
-    case OPTION_STRING:
-        strbuf_addf(out, "a string of %lld to %lld bytes", (long long)row->min,
-                    (long long)(row->max ? row->max : DEFAULT_MAX_TEXT));
-        break;
-    case OPTION_STRINGS:
-        strbuf_adds(out, "a string or a list of strings");
-        if (row->choices) {
-            strbuf_adds(out, " from ");
-            print_choices(row->choices, out);
-        }
-        break;
-    case OPTION_PAIRS:
-        strbuf_adds(out, "{ name = \"value\"; } or a list of \"Name: value\"");
-        break;
-    }
-}
-
-void value_print(const struct value *value, struct strbuf *out)
-{
-    switch (value->kind) {
-    case VALUE_INT:
-        strbuf_addf(out, "%lld", (long long)value->i);
-        break;
-    case VALUE_FLOAT:
-        strbuf_addf(out, "%g", value->f);
-        break;
-    case VALUE_BOOL:
-        strbuf_adds(out, value->b ? "true" : "false");
-        break;
-    case VALUE_STRING:
-        if (strlen(value->s) > 80)
-            strbuf_addf(out, "a string of %zu bytes", strlen(value->s));
-        else
-            strbuf_add_quoted(out, value->s);
-        break;
-    case VALUE_LIST:
-        strbuf_adds(out, "a list");
-        break;
-    case VALUE_GROUP:
-        strbuf_adds(out, "a group");
-        break;
-    }
-}
-
-void option_print(const struct option_row *row, const void *settings, struct strbuf *out)
-{
-    const void *at = const_place(row, settings);
-    const struct string_list *strings = at;
-    const struct pair_list *pairs = at;
-    const int64_t *n = at;
-    const char *quote = row->type == OPTION_INT ? "" : "\"";
-
-    switch (row->type) {
-    case OPTION_BOOL:
-        strbuf_adds(out, *(const bool *)at ? "true" : "false");
-        break;
-    case OPTION_INT:
-    case OPTION_DURATION:
-    case OPTION_SIZE:
-    case OPTION_MODE:
-        if (row->choices && *n == OPTION_WORD) {
-            strbuf_add_quoted(out, row->choices[0]);
-            break;
-        }
-        strbuf_adds(out, quote);
-        print_number(row->type, *n, out);
-        strbuf_adds(out, quote);
-        break;
-    case OPTION_STRING:
-        strbuf_add_quoted(out, *(char *const *)at ? *(char *const *)at : "");
-        break;
-    case OPTION_ENUM:
-        strbuf_add_quoted(out, row->choices[*n]);
-        break;
-    case OPTION_STRINGS:
-        strbuf_adds(out, "( ");
-        for (size_t i = 0; i < strings->count; i++) {
-            strbuf_adds(out, i ? ", " : "");
-            strbuf_add_quoted(out, strings->items[i]);
-        }
-        strbuf_adds(out, " )");
-        break;
-    case OPTION_PAIRS:
-        strbuf_adds(out, "( ");
-        for (size_t i = 0; i < pairs->count; i++) {
-            struct strbuf line = {0};
-
-            strbuf_addf(&line, "%s: %s", pairs->items[i].name, pairs->items[i].value);
-            strbuf_adds(out, i ? ", " : "");
-            strbuf_add_quoted(out, strbuf_cstr(&line));
-            strbuf_free(&line);
-        }
-        strbuf_adds(out, " )");
-        break;
-    }
+    return row->type == OPTION_DURATION && (row->flags & OPTION_TEMPLATE)
+               ? ((const struct number_text *)const_place(row, settings))->text
+               : NULL;
 }
 
 /* ---- storing -------------------------------------------------------------------------------- */
@@ -238,10 +105,31 @@ static int set_number(const struct option_row *row, int64_t *at, const struct va
     return 0;
 }
 
+/* A duration that a parameter of the request gives. */
+static int set_number_text(const struct option_row *row, struct number_text *at,
+                           const struct value *value, struct strbuf *why)
+{
+    char *text = NULL;
+
+    if (value->kind == VALUE_STRING && strstr(value->s, "${")) {
+        text = strdup(value->s);
+        if (!text)
+            return -ENOMEM;
+    } else {
+        int r = set_number(row, &at->value, value, why);
+
+        if (r)
+            return r;
+    }
+    free(at->text);
+    at->text = text;
+    return 0;
+}
+
 static int set_string(const struct option_row *row, char **at, const struct value *value,
                       struct strbuf *why)
 {
-    size_t max = row->max ? (size_t)row->max : DEFAULT_MAX_TEXT;
+    size_t max = row->max ? (size_t)row->max : OPTION_MAX_TEXT;
     char *copy;
 
     if (value->kind != VALUE_STRING || strlen(value->s) > max ||
@@ -253,6 +141,44 @@ static int set_string(const struct option_row *row, char **at, const struct valu
     free(*at);
     *at = copy;
     return 0;
+}
+
+/* The least of digits that reads as the same number again. */
+static void print_float(double number, char text[NUM_TEXT_SIZE])
+{
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(text, NUM_TEXT_SIZE, "%.*g", digits, number);
+        if (strtod(text, NULL) == number)
+            break;
+    }
+}
+
+static int set_scalar(const struct option_row *row, char **at, const struct value *value,
+                      struct strbuf *why)
+{
+    char number[NUM_TEXT_SIZE];
+    struct value text = {.kind = VALUE_STRING, .s = number};
+
+    if (value->kind == VALUE_INT)
+        snprintf(number, sizeof number, "%lld", (long long)value->i);
+    else if (value->kind == VALUE_FLOAT)
+        print_float(value->f, number);
+    else if (value->kind == VALUE_BOOL)
+        text.s = value->b ? "true" : "false";
+    else
+        text = *value;
+    return set_string(row, at, &text, why);
+}
+
+void *option_add_group(const struct option_group *group, struct group_list *list)
+{
+    char *items = reallocarray(list->items, list->count + 1, group->size);
+
+    if (!items)
+        return NULL;
+    list->items = items;
+    memset(items + list->count * group->size, 0, group->size);
+    return items + list->count++ * group->size;
 }
 
 static int choice_index(const char *const *choices, const char *text)
@@ -386,6 +312,8 @@ int option_set(const struct option_row *row, void *settings, const struct value 
     case OPTION_DURATION:
     case OPTION_SIZE:
     case OPTION_MODE:
+        if (row->type == OPTION_DURATION && (row->flags & OPTION_TEMPLATE))
+            return set_number_text(row, at, value, why);
         return set_number(row, at, value, why);
     case OPTION_STRING:
         return set_string(row, at, value, why);
@@ -395,8 +323,12 @@ int option_set(const struct option_row *row, void *settings, const struct value 
         return set_strings(row, at, value, why);
     case OPTION_PAIRS:
         return set_pairs(row, at, value, why);
+    case OPTION_SCALAR:
+        return set_scalar(row, at, value, why);
+    case OPTION_GROUPS:
+        break; /* whoever reads the file reads each group by its own rows */
     }
-    return -EINVAL;
+    return refuse(row, value, why);
 }
 
 static struct value fallback_value(const struct option_row *row)
@@ -439,19 +371,35 @@ int option_set_defaults(const struct option_row *table, void *settings)
     return r;
 }
 
+static void clear_groups(const struct option_group *group, struct group_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        option_clear_all(group->rows, option_group_at(group, list, i));
+    free(list->items);
+    *list = (struct group_list){0};
+}
+
+static void free_text(char **text)
+{
+    free(*text);
+    *text = NULL;
+}
+
 void option_clear_all(const struct option_row *table, void *settings)
 {
     for (; table && table->name; table++) {
         void *at = place(table, settings);
 
-        if (table->type == OPTION_STRING) {
-            free(*(char **)at);
-            *(char **)at = NULL;
-        } else if (table->type == OPTION_STRINGS) {
+        if (table->type == OPTION_STRING || table->type == OPTION_SCALAR)
+            free_text(at);
+        else if (table->type == OPTION_STRINGS)
             free_strings(at);
-        } else if (table->type == OPTION_PAIRS) {
+        else if (table->type == OPTION_PAIRS)
             free_pairs(at);
-        }
+        else if (table->type == OPTION_GROUPS)
+            clear_groups(table->group, at);
+        else if (option_number_text(table, settings))
+            free_text(&((struct number_text *)at)->text);
     }
 }
 
@@ -461,11 +409,14 @@ bool option_is_set(const struct option_row *row, const void *settings)
 
     switch (row->type) {
     case OPTION_STRING:
+    case OPTION_SCALAR:
         return *(char *const *)at;
     case OPTION_STRINGS:
         return ((const struct string_list *)at)->count;
     case OPTION_PAIRS:
         return ((const struct pair_list *)at)->count;
+    case OPTION_GROUPS:
+        return ((const struct group_list *)at)->count;
     default:
         return !(row->flags & OPTION_INHERIT) || *(const int64_t *)at != OPTION_WORD;
     }

@@ -11,6 +11,9 @@
  *   OPTION_ENUM      int64_t, index into `choices`
  *   OPTION_STRINGS   struct string_list
  *   OPTION_PAIRS     struct pair_list (names and values)
+ *   OPTION_SCALAR    char *: a number, a boolean or a text whose type another option tells, as text
+ *   OPTION_GROUPS    struct group_list: groups with rows of their own (`group`)
+ * An OPTION_DURATION with OPTION_TEMPLATE is a struct number_text.
  * Settings structs belong to one thread until the configuration that holds them is published; from
  * then on they are read only. */
 #ifndef HANDOFFD_OPTION_H
@@ -33,6 +36,8 @@ enum option_type {
     OPTION_ENUM,
     OPTION_STRINGS,
     OPTION_PAIRS,
+    OPTION_SCALAR,
+    OPTION_GROUPS,
 };
 
 enum option_flag {
@@ -40,20 +45,28 @@ enum option_flag {
     OPTION_RESTART = 1 << 1,  /* a reload keeps the old value and says so */
     OPTION_BLOCKING = 1 << 2, /* of a route: only where its action is a blocking one */
     OPTION_INHERIT = 1 << 3,  /* a number that is OPTION_WORD when not written */
+    OPTION_TEMPLATE = 1 << 4, /* texts are expanded for each request, template.h */
 };
 
-enum { OPTION_WORD = -1 };
+enum { OPTION_WORD = -1, OPTION_MAX_TEXT = 4096 };
 
 struct option_row {
     const char *name;
     enum option_type type;
     size_t offset;
     const char *fallback; /* the default, as it would be written; NULL: none */
-    int64_t min, max;     /* bounds of numbers; longest text of strings (max, 0 = 4096) */
+    int64_t min, max; /* bounds of numbers; longest text of strings (max, 0 = OPTION_MAX_TEXT) */
     const char *const *choices;
     unsigned flags;
     const char *unit; /* of a bare number, for the documentation */
     const char *doc;
+    const struct option_group *group; /* OPTION_GROUPS */
+};
+
+/* What each group of an OPTION_GROUPS holds. */
+struct option_group {
+    const struct option_row *rows;
+    size_t size; /* of the settings struct of one group */
 };
 
 struct string_list {
@@ -69,6 +82,18 @@ struct pair {
 struct pair_list {
     struct pair *items;
     size_t count;
+};
+
+struct group_list {
+    void *items; /* settings structs, one behind the other */
+    size_t count;
+};
+
+/* A number, or the text of the template that gives it for each request. */
+struct number_text {
+    int64_t value;
+    char *text;     /* NULL: `value` counts */
+    unsigned param; /* derived: which parameter, from 1; params.h */
 };
 
 /* A value as it was found, before it is known to fit an option. */
@@ -96,6 +121,15 @@ int option_set(const struct option_row *row, void *settings, const struct value 
 /* Stores the row's default.  0 or -ENOMEM.  A default that does not fit its own row aborts. */
 int option_set_default(const struct option_row *row, void *settings) WARN_UNUSED;
 int option_set_defaults(const struct option_row *table, void *settings) WARN_UNUSED;
+
+/* Adds a zeroed settings struct at the end of a list of groups; NULL: out of memory. */
+void *option_add_group(const struct option_group *group, struct group_list *list);
+
+/* The settings struct of one group of a list. */
+void *option_group_at(const struct option_group *group, const struct group_list *list, size_t i);
+
+/* The template that stands in place of a number; NULL: none does. */
+const char *option_number_text(const struct option_row *row, const void *settings);
 
 /* Frees the strings and lists that the rows of a table own. */
 void option_clear_all(const struct option_row *table, void *settings);

@@ -64,27 +64,49 @@ const char *problem_title(int status)
     return "Unknown";
 }
 
-void problem_respond(struct request *request, int status, const char *reason, const char *fmt, ...)
+static void respond(struct request *request, int status, const char *reason, const char *member,
+                    json_t *value, const char *detail)
 {
     const struct conf_route *route = request->route;
-    struct strbuf detail = {0};
-    json_t *document;
-    va_list ap;
-
-    va_start(ap, fmt);
-    strbuf_addv(&detail, fmt, ap);
-    va_end(ap);
-    document =
+    json_t *document =
         json_pack("{s:s, s:s, s:i, s:o}", "type", "about:blank", "title", problem_title(status),
-                  "status", status, "detail", json_text(strbuf_cstr(&detail), detail.len));
+                  "status", status, "detail", json_text(detail, strlen(detail)));
+
     if (document && reason)
         json_object_set_new(document, "reason", json_string(reason));
     if (document && route && route->pool_index >= 0)
         json_object_set_new(document, "pool", json_string(route->pool));
     if (document && route)
         json_object_set_new(document, "route", json_text(route->path, strlen(route->path)));
+    if (document && member)
+        json_object_set(document, member, value);
     if (json_text_respond(request, status, "application/problem+json", document))
         response_static(request, status, NULL, "", 0);
     request->response.reason = reason;
+}
+
+void problem_respond(struct request *request, int status, const char *reason, const char *fmt, ...)
+{
+    struct strbuf detail = {0};
+    va_list ap;
+
+    va_start(ap, fmt);
+    strbuf_addv(&detail, fmt, ap);
+    va_end(ap);
+    respond(request, status, reason, NULL, NULL, strbuf_cstr(&detail));
     strbuf_free(&detail);
+}
+
+void problem_respond_with(struct request *request, int status, const char *member, json_t *value,
+                          const char *fmt, ...)
+{
+    struct strbuf detail = {0};
+    va_list ap;
+
+    va_start(ap, fmt);
+    strbuf_addv(&detail, fmt, ap);
+    va_end(ap);
+    respond(request, status, NULL, member, value, strbuf_cstr(&detail));
+    strbuf_free(&detail);
+    json_decref(value);
 }

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct conf_route;
+struct param_value;
 struct snapshot;
 
 struct slice {
@@ -59,6 +60,8 @@ struct request {
     const char *peer; /* the client's address */
     const char *id;
     struct route_match match;
+    const struct param_value *params; /* one for each of the route's params, once they are read */
+    const char *header_lines; /* the route's headers that differ by request, CRLF after each; NULL */
     const struct conf_route *route;
     struct snapshot *snapshot;
     int result; /* of the action's run: 0 or -errno */

@@ -261,6 +261,16 @@ int router_add(struct router *router, const char *pattern, unsigned methods, uin
     return r;
 }
 
+bool router_pattern_has_name(const char *pattern, const char *name)
+{
+    size_t len = strlen(name), pattern_len = strlen(pattern);
+
+    for (const char *p = strchr(pattern, '{'); p; p = strchr(p + 1, '{'))
+        if (!strncmp(p + 1, name, len) && p[1 + len] == '}')
+            return true;
+    return !strcmp(name, "rest") && pattern_len > 1 && !strcmp(pattern + pattern_len - 2, "/*");
+}
+
 /* ---- look-up --------------------------------------------------------------------------------- */
 
 struct lookup {

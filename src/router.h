@@ -12,6 +12,7 @@
 #include "parse_num.h"
 #include "str.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,9 @@ void router_free(struct router *router);
  * -EEXIST with the number of the route that matches the same requests in `*other`; -ENOMEM. */
 int router_add(struct router *router, const char *pattern, unsigned methods, uint64_t listeners,
                size_t route, size_t *other, struct strbuf *why) WARN_UNUSED;
+
+/* Whether a path of that pattern has a named segment (or, as "rest", what a prefix leaves over). */
+bool router_pattern_has_name(const char *pattern, const char *name);
 
 struct route_param {
     const char *name;  /* belongs to the router; "rest" for what a prefix left over */

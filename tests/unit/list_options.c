@@ -1,19 +1,31 @@
-/* Prints a line per configuration option: section, name, default, what is allowed; separated by
- * tabs.  tests/tree/check_docs compares them with handoffd.conf(5). */
+/* Prints a line per configuration option: section, name (OUTER.INNER in a list of groups), default,
+ * what is allowed, and "template" or "plain"; separated by tabs.  tests/tree/check_docs compares them with handoffd.conf(5). */
 #include "action.h"
 #include "conf.h"
 
 #include <stdio.h>
 
+static void print_row(const char *section, const char *outer, const struct option_row *row)
+{
+    struct strbuf allowed = {0};
+
+    option_print_allowed(row, &allowed);
+    printf("%s\t%s%s\t%s\t%s\t%s\n", section, outer, row->name, row->fallback ? row->fallback : "",
+           strbuf_cstr(&allowed), row->flags & OPTION_TEMPLATE ? "template" : "plain");
+    strbuf_free(&allowed);
+}
+
 static void print_table(const char *kind, const char *name, const struct option_row *row)
 {
     for (; row && row->name; row++) {
-        struct strbuf allowed = {0};
+        char section[128], outer[128];
 
-        option_print_allowed(row, &allowed);
-        printf("%s%s\t%s\t%s\t%s\n", kind, name, row->name, row->fallback ? row->fallback : "",
-               strbuf_cstr(&allowed));
-        strbuf_free(&allowed);
+        snprintf(section, sizeof section, "%s%s", kind, name);
+        snprintf(outer, sizeof outer, "%s.", row->name);
+        print_row(section, "", row);
+        for (const struct option_row *inner = row->group ? row->group->rows : NULL;
+             inner && inner->name; inner++)
+            print_row(section, outer, inner);
     }
 }
 

@@ -512,6 +512,143 @@ START_TEST(what_is_printed_reads_as_the_same)
 }
 END_TEST
 
+/* ---- scalars, numbers that a template gives, groups ------------------------------------------- */
+
+struct member {
+    char *name;
+    char *limit;
+    int64_t count;
+};
+
+struct outer {
+    struct group_list members;
+    struct number_text wait;
+};
+
+static const struct option_row member_rows[] = {
+    {"name", OPTION_STRING, offsetof(struct member, name), NULL, 1, 8, NULL, OPTION_REQUIRED, NULL,
+     "A name."},
+    {"limit", OPTION_SCALAR, offsetof(struct member, limit), NULL, 0, 16, NULL, 0, NULL, "Any."},
+    {"count", OPTION_INT, offsetof(struct member, count), "3", 0, 9, NULL, 0, NULL, "A count."},
+    {0},
+};
+
+static const struct option_group member_group = {member_rows, sizeof(struct member)};
+
+static const struct option_row outer_rows[] = {
+    {"members", OPTION_GROUPS, offsetof(struct outer, members), NULL, 0, 0, NULL, 0, NULL,
+     "Members.", &member_group},
+    {"wait", OPTION_DURATION, offsetof(struct outer, wait), "1s", 0, NS_PER_SEC, NULL,
+     OPTION_TEMPLATE, "seconds", "A wait."},
+    {0},
+};
+
+static struct member *add_member(struct outer *outer, const char *name)
+{
+    struct member *member = option_add_group(&member_group, &outer->members);
+    struct strbuf why = {0};
+
+    ck_assert_ptr_nonnull(member);
+    ck_assert_int_eq(option_set_defaults(member_rows, member), 0);
+    ck_assert_int_eq(option_set(&member_rows[0], member, &STRING(name), &why), 0);
+    return member;
+}
+
+START_TEST(groups_are_kept_printed_and_compared)
+{
+    struct outer a = {0}, b = {0};
+    struct strbuf text = {0}, why = {0};
+
+    ck_assert(!option_is_set(&outer_rows[0], &a));
+    add_member(&a, "one");
+    ck_assert_int_eq(option_set(&member_rows[1], add_member(&a, "two"), &INT(-7), &why), 0);
+    add_member(&b, "one");
+    ck_assert(option_is_set(&outer_rows[0], &a));
+    option_print(&outer_rows[0], &a, &text);
+    ck_assert_strbuf(&text, "( { name = \"one\"; count = 3; }, "
+                            "{ name = \"two\"; limit = \"-7\"; count = 3; } )");
+    ck_assert(!option_equal(&outer_rows[0], &a, &b));
+    ck_assert_int_eq(option_set(&member_rows[1], add_member(&b, "two"), &STRING("-7"), &why), 0);
+    ck_assert(option_equal(&outer_rows[0], &a, &b));
+    option_clear_all(outer_rows, &a);
+    option_clear_all(outer_rows, &b);
+    ck_assert_uint_eq(a.members.count, 0);
+}
+END_TEST
+
+START_TEST(only_a_list_of_groups_is_one)
+{
+    struct value wrong[] = {INT(1), STRING("x"), {.kind = VALUE_GROUP}};
+
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        struct outer outer = {0};
+        struct strbuf why = {0};
+
+        ck_assert_int_eq(option_set(&outer_rows[0], &outer, &wrong[i], &why), -EINVAL);
+        ck_assert_contains(strbuf_cstr(&why), "a list of groups");
+        strbuf_free(&why);
+    }
+}
+END_TEST
+
+START_TEST(scalars_are_kept_as_text)
+{
+    const struct {
+        struct value value;
+        const char *text;
+    } table[] = {
+        {INT(INT64_MIN), "-9223372036854775808"},
+        {{.kind = VALUE_FLOAT, .f = 0.1}, "0.1"},
+        {{.kind = VALUE_FLOAT, .f = 1e300}, "1e+300"},
+        {{.kind = VALUE_FLOAT, .f = 0.1234567890123}, "0.1234567890123"},
+        {BOOL(true), "true"},
+        {BOOL(false), "false"},
+        {STRING("1h"), "1h"},
+    };
+    struct strbuf why = {0};
+    struct member member = {0};
+
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct option_row row = member_rows[1];
+
+        row.max = 32;
+        ck_assert_int_eq(option_set(&row, &member, &table[i].value, &why), 0);
+        ck_assert_str_eq(member.limit, table[i].text);
+    }
+    ck_assert_int_eq(
+        option_set(&member_rows[1], &member, &(struct value){.kind = VALUE_LIST}, &why), -EINVAL);
+    ck_assert_contains(strbuf_cstr(&why), "a list; allowed: a number");
+    strbuf_free(&why);
+    option_clear_all(member_rows, &member);
+}
+END_TEST
+
+START_TEST(a_template_may_stand_for_a_duration)
+{
+    const struct option_row *row = &outer_rows[1];
+    struct outer outer = {0};
+    struct strbuf text = {0}, why = {0};
+
+    ck_assert_int_eq(option_set_default(row, &outer), 0);
+    ck_assert_ptr_null(outer.wait.text);
+    ck_assert_int_eq(outer.wait.value, NS_PER_SEC);
+    ck_assert_int_eq(option_set(row, &outer, &STRING("${param.x}"), &why), 0);
+    ck_assert_str_eq(outer.wait.text, "${param.x}");
+    option_print(row, &outer, &text);
+    ck_assert_strbuf(&text, "\"${param.x}\"");
+    ck_assert_int_eq(option_set(row, &outer, &STRING("2s"), &why), -EINVAL);
+    ck_assert_contains(strbuf_cstr(&why), "0 to 1s or \"${param.NAME}\"");
+    ck_assert_int_eq(option_set(row, &outer, &STRING("20ms"), &why), 0);
+    ck_assert_ptr_null(outer.wait.text);
+    option_print(row, &outer, &text);
+    ck_assert_strbuf(&text, "\"20ms\"");
+    ck_assert_int_eq(option_set(row, &outer, &STRING("${"), &why), 0);
+    option_clear_all(outer_rows, &outer);
+    ck_assert_ptr_null(outer.wait.text);
+    strbuf_free(&why);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -533,6 +670,10 @@ int main(void)
         an_empty_string_differs_from_none,
         values_are_named_in_messages,
         what_is_printed_reads_as_the_same,
+        groups_are_kept_printed_and_compared,
+        only_a_list_of_groups_is_one,
+        scalars_are_kept_as_text,
+        a_template_may_stand_for_a_duration,
     };
 
     return support_run("option", tests, COUNT_OF(tests));
