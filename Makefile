@@ -28,7 +28,7 @@ V =
 # and `make clean` ask nothing of pkg-config and config.mk may still replace any of these.
 once = $(eval $1 := $$(shell $2))$($1)
 
-packages = libevent_core libevent_extra libconfig jansson \
+packages = libevent_core libevent_extra libconfig jansson libcrypto \
 	$(if $(filter yes,$(WITH_SYSTEMD)),libsystemd)
 DEPS_CFLAGS = $(call once,DEPS_CFLAGS,$(PKG_CONFIG) --cflags $(packages) 2>/dev/null)
 DEPS_LIBS = $(or $(call once,DEPS_LIBS,$(PKG_CONFIG) --print-errors --libs $(packages)),\

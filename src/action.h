@@ -25,11 +25,13 @@ const struct conf_action *registry_at(size_t i);           /* NULL behind the la
 const struct action *action_of(const struct conf_action *conf);
 
 extern const struct action action_delay;
+extern const struct action action_digest;
 extern const struct action action_echo;
 extern const struct action action_live;
 extern const struct action action_pool;
 extern const struct action action_ready;
 extern const struct action action_redirect;
+extern const struct action action_resolve;
 extern const struct action action_respond;
 extern const struct action action_sleep;
 extern const struct action action_spin;

@@ -6,6 +6,7 @@
 #include <event2/event.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,8 +35,9 @@ static const char help[] =
 static void print_version(void)
 {
     printf("handoffd " HANDOFFD_VERSION "\n"
-           "libevent %s, libconfig %s, jansson %s, systemd notification: %s\n",
-           event_get_version(), conf_parser_version(), JANSSON_VERSION, notify_built_in());
+           "libevent %s, libconfig %s, jansson %s, libcrypto %s, systemd notification: %s\n",
+           event_get_version(), conf_parser_version(), JANSSON_VERSION,
+           OpenSSL_version(OPENSSL_VERSION_STRING), notify_built_in());
 }
 
 static void wrong(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

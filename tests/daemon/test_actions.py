@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import signal
 import time
@@ -389,3 +390,39 @@ def test_json_answers_hold_nothing_but_ascii_safe_json(common: Client) -> None:
     with common.connect() as connection:
         connection.send(request_bytes("GET", "/echo?\"'<>&", hostile))
         assert isinstance(json.loads(connection.read_response().body), dict)
+
+
+# --- digest -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512", "blake2b512", "md5"])
+def test_digest_of_a_body(start: StartDaemon, algorithm: str) -> None:
+    daemon = start(
+        conf(f'path = "/d"; action = "digest"; algorithm = "{algorithm}"; max_body_size = "8m"')
+    )
+    name = "blake2b" if algorithm == "blake2b512" else algorithm
+    for body in (b"", b"abc", bytes(range(256)) * 20_000):
+        response = daemon.request("POST", "/d", body=body)
+        assert response.status == 200
+        assert response.text == hashlib.new(name, body).hexdigest() + "\n"
+
+
+# --- resolve ------------------------------------------------------------------------------------
+
+
+def test_resolve(start: StartDaemon) -> None:
+    daemon = start(
+        conf(
+            'path = "/resolve/{name}"; action = "resolve"; name = "${path.name}"',
+            'path = "/resolve"; action = "resolve"; family = "ipv4"',
+        )
+    )
+    response = daemon.get("/resolve/localhost")
+    assert response.header("Content-Type") == "application/json"
+    assert {"address": "127.0.0.1", "family": "ipv4"} in response.json()["addresses"]
+    response = daemon.get("/resolve?name=localhost")
+    assert response.json()["addresses"] == [{"address": "127.0.0.1", "family": "ipv4"}]
+    assert "host" in daemon.get("/resolve/127.0.0.1").json()
+    assert daemon.get("/resolve?name=").status == 400
+    assert daemon.get("/resolve/" + "a" * 254).status == 400
+    assert daemon.get("/resolve/a..b").status in (404, 502)

@@ -66,7 +66,7 @@ def test_version(cli: Cli, option: str) -> None:
     done = cli(option)
     assert (done.returncode, done.stderr) == (EXIT_OK, "")
     assert done.stdout.startswith("handoffd ")
-    for library in ("libevent", "libconfig", "jansson"):
+    for library in ("libevent", "libconfig", "jansson", "libcrypto"):
         assert library in done.stdout
 
 

@@ -492,6 +492,109 @@ START_TEST(cancelled_work_ends_early)
 }
 END_TEST
 
+START_TEST(digests_are_those_of_the_standards)
+{
+    static const char *const table[][2] = {
+        {"sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n"},
+        {"sha1", "a9993e364706816aba3e25717850c26c9cd0d89d\n"},
+        {"md5", "900150983cd24fb0d6963f7d28e17f72\n"},
+        {"sha3-256", "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532\n"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct strbuf route = {0};
+
+        strbuf_addf(&route, "{ path = \"/a\"; action = \"digest\"; algorithm = \"%s\"; }",
+                    table[i][0]);
+        begin(strbuf_cstr(&route));
+        request.body = (struct slice){"abc", 3};
+        ck_assert_int_eq(run(), 0);
+        check_answer(200, "text/plain; charset=utf-8", table[i][1]);
+        strbuf_free(&route);
+        end();
+    }
+}
+END_TEST
+
+START_TEST(a_cancelled_digest_ends_early)
+{
+    begin("{ path = \"/a\"; action = \"digest\"; }");
+    request.body = (struct slice){"abc", 3};
+    task_cancel(&request.task);
+    ck_assert_int_eq(run(), -ECANCELED);
+    end();
+}
+END_TEST
+
+static json_t *resolved(const char *query)
+{
+    request.query = (struct slice){query, strlen(query)};
+    arena_init(&request.arena, NULL, 0);
+    ck_assert_int_eq(run(), 0);
+    return answered_json();
+}
+
+START_TEST(addresses_resolve_to_themselves)
+{
+    static const char *const table[][3] = {{"name=127.0.0.1", "127.0.0.1", "ipv4"},
+                                           {"name=%3A%3A1", "::1", "ipv6"}};
+
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        json_t *document, *first;
+
+        begin("{ path = \"/a\"; action = \"resolve\"; }");
+        document = resolved(table[i][0]);
+        first = json_array_get(json_object_get(document, "addresses"), 0);
+        ck_assert_uint_eq(json_array_size(json_object_get(document, "addresses")), 1);
+        ck_assert_str_eq(json_string_value(json_object_get(first, "address")), table[i][1]);
+        ck_assert_str_eq(json_string_value(json_object_get(first, "family")), table[i][2]);
+        ck_assert_ptr_nonnull(json_object_get(document, "host"));
+        json_decref(document);
+        arena_clear(&request.arena);
+        end();
+    }
+}
+END_TEST
+
+START_TEST(localhost_has_an_address)
+{
+    json_t *document, *first;
+
+    begin("{ path = \"/a\"; action = \"resolve\"; name = \"localhost\"; family = \"ipv4\"; }");
+    document = resolved("");
+    first = json_array_get(json_object_get(document, "addresses"), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(first, "address")), "127.0.0.1");
+    ck_assert_str_eq(json_string_value(json_object_get(document, "name")), "localhost");
+    ck_assert_ptr_null(json_object_get(document, "host"));
+    json_decref(document);
+    arena_clear(&request.arena);
+    end();
+}
+END_TEST
+
+START_TEST(names_that_are_none_are_refused)
+{
+    static const struct {
+        const char *query;
+        int status;
+    } table[] = {{"", 400}, {"name=a%00b", 400}, {"name=1.2.3.4.5.6", 0}};
+
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        begin("{ path = \"/a\"; action = \"resolve\"; }");
+        arena_init(&request.arena, NULL, 0);
+        request.query = (struct slice){table[i].query, strlen(table[i].query)};
+        ck_assert_int_eq(run(), 0);
+        if (table[i].status)
+            ck_assert_int_eq(request.response.status, table[i].status);
+        else
+            ck_assert(request.response.status == 404 || request.response.status == 502);
+        ck_assert_str_eq(request.response.content_type, "application/problem+json");
+        arena_clear(&request.arena);
+        end();
+    }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -516,6 +619,11 @@ int main(void)
         sleep_lasts_its_duration,
         spin_uses_its_duration_of_cpu_time,
         cancelled_work_ends_early,
+        digests_are_those_of_the_standards,
+        a_cancelled_digest_ends_early,
+        addresses_resolve_to_themselves,
+        localhost_has_an_address,
+        names_that_are_none_are_refused,
     };
 
     return support_run("actions", tests, COUNT_OF(tests));
