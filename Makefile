@@ -177,12 +177,13 @@ install: $(daemon)
 	$(INSTALL) -D -m 0755 $(daemon) $(DESTDIR)$(SBINDIR)/handoffd
 	$(call install_page,man8,handoffd.8)
 	$(call install_page,man5,handoffd.conf.5)
+	$(call install_page,man7,handoffd-metrics.7)
 	@if [ -e '$(sample)' ]; then echo 'kept: $(sample)'; \
 	else set -x; $(INSTALL) -D -m 0644 etc/handoffd.conf '$(sample)'; fi
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/handoffd $(DESTDIR)$(MANDIR)/man8/handoffd.8 \
-		$(DESTDIR)$(MANDIR)/man5/handoffd.conf.5
+		$(DESTDIR)$(MANDIR)/man5/handoffd.conf.5 $(DESTDIR)$(MANDIR)/man7/handoffd-metrics.7
 	@[ ! -e '$(sample)' ] || echo 'kept: $(sample)'
 
 dist:

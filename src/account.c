@@ -2,6 +2,8 @@
 
 #include "loop.h"
 
+#include <errno.h>
+
 void account_begin(struct exchange *x)
 {
     const struct request *request = &x->request;
@@ -23,6 +25,13 @@ void account_task_submitted(struct exchange *x)
         stats_add(&x->part->submitted, 1);
 }
 
+static enum pool_result result_of(const struct request *request)
+{
+    if (!request->result)
+        return POOL_RESULT_OK;
+    return request->result == -ECANCELED ? POOL_RESULT_CANCELLED : POOL_RESULT_ERROR;
+}
+
 void account_task_returned(struct exchange *x, int64_t now)
 {
     const struct request *request = &x->request;
@@ -37,8 +46,10 @@ void account_task_returned(struct exchange *x, int64_t now)
         return;
     exchange_times(x, now, &times);
     pool = meter_pool_part(meter, x->loop->index);
-    if (pool)
+    if (pool) {
+        stats_add(&pool->results[result_of(request)], 1);
         pool_part_add_task(pool, times.queue_ns, times.run_ns, now);
+    }
     if (x->part)
         route_part_add_task(x->part, times.queue_ns, times.run_ns, now);
 }

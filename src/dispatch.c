@@ -211,6 +211,7 @@ static void run_here(struct exchange *x)
     x->dispatched_ns = x->has_body ? clock_now_ns() : x->begun_ns;
     request->result = action_of(route->action)->run(request, route->settings);
     x->ready_ns = clock_now_ns();
+    lag_note(x->loop, x, x->ready_ns - x->dispatched_ns);
     if (request->result)
         respond_failure(request);
 }

@@ -75,6 +75,7 @@ struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg)
     loop->on_idle_arg = arg;
     list_init(&loop->bindings);
     loop->hold.fd = -1;
+    loop->lag.fd = -1;
     list_init(&loop->free_exchanges);
     r = mailbox_init(&loop->mailbox);
     loop->base = new_base();
@@ -85,6 +86,8 @@ struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg)
             event_new(loop->base, loop->mailbox.fd, EV_READ | EV_PERSIST | EV_ET, on_mail, loop);
     if (!r && loop->base)
         r = hold_init(loop);
+    if (!r && loop->base)
+        r = lag_init(loop);
     if (!r && loop->base)
         loop->attach_event = event_new(loop->base, -1, 0, on_accepted, loop);
     if (r || !loop->mail_event || !loop->attach_event || event_add(loop->mail_event, NULL)) {
@@ -194,6 +197,7 @@ void loop_free(struct loop *loop)
     server_close_bindings(loop);
     exchange_free_spares(loop);
     hold_close(loop);
+    lag_close(loop);
     if (loop->mail_event)
         event_free(loop->mail_event);
     if (loop->resume_event)

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "guard.h"
 #include "hold.h"
+#include "lag.h"
 #include "list.h"
 #include "mailbox.h"
 #include "snapshot.h"
@@ -64,6 +65,7 @@ struct loop {
     bool accepting;             /* false: pauses, full or without descriptors */
     struct event *resume_event; /* ends a pause for want of descriptors */
     struct hold hold;           /* answers that wait for their time */
+    struct lag lag;
     struct list free_exchanges;
     unsigned n_free_exchanges;
     unsigned in_flight; /* requests that have not been answered whole */

@@ -5,9 +5,9 @@
 #include <string.h>
 
 static const struct action *const registry[] = {
-    &action_respond, &action_redirect, &action_echo,   &action_delay,
-    &action_pool,    &action_live,     &action_ready,  &action_status,
-    &action_sleep,   &action_spin,     &action_digest, &action_resolve,
+    &action_respond, &action_redirect, &action_echo,    &action_delay, &action_pool,
+    &action_live,    &action_ready,    &action_status,  &action_sleep, &action_spin,
+    &action_digest,  &action_resolve,  &action_metrics,
 };
 
 enum { REGISTRY_SIZE = sizeof registry / sizeof *registry };

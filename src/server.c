@@ -305,6 +305,7 @@ void server_commit(struct loop *loop, struct snapshot *snapshot, struct listener
     /* Tasks of the old snapshot reach their pools before anybody may retire those. */
     dispatch_flush(loop);
     loop->snapshot = snapshot_ref(snapshot);
+    lag_start(loop);
     snapshot_unref(before);
     list_for_each(link, &loop->bindings) {
         struct binding *binding = container_of(link, struct binding, link);
