@@ -2,7 +2,7 @@
  *
  * It has one owner at a time.  Whoever submits it owns it before pool_submit and again when its mail
  * is delivered (or when pool_submit hands it back as refused); in between only the pool and the
- * worker that runs it touch it, apart from `cancelled`. */
+ * worker that runs it touch it, apart from `signals` and `poll_fd`. */
 #ifndef HANDOFFD_TASK_H
 #define HANDOFFD_TASK_H
 
@@ -31,9 +31,11 @@ struct task {
     struct mailbox *reply_to;
     void (*run)(struct task *task); /* on a worker's thread */
     enum task_end end;
-    _Atomic uint32_t cancelled;
-    int64_t submitted_ns; /* CLOCK_MONOTONIC */
-    int64_t started_ns;   /* 0: never */
+    _Atomic uint32_t signals;  /* TASK_CANCELLED and a count of nudges; a futex */
+    _Atomic int poll_fd;       /* plus 1; 0: none, task_open_poll_fd */
+    _Atomic unsigned n_poking; /* threads that write to it just now */
+    int64_t submitted_ns;      /* CLOCK_MONOTONIC */
+    int64_t started_ns;        /* 0: never */
     int64_t finished_ns;
 };
 
@@ -78,17 +80,40 @@ static inline struct task *task_list_pop(struct task_list *list)
     return task;
 }
 
-/* Asks a task to end early; its `run` looks at task_cancelled or waits in task_sleep_until.  Any
- * thread that knows the task to be alive; again is harmless. */
+enum { TASK_CANCELLED = 1 << 0, TASK_NUDGE = 1 << 1 };
+
+/* Asks a task to end early; its `run` looks at task_cancelled or waits in one of the functions below.
+ * Any thread that knows the task to be alive; again is harmless. */
 void task_cancel(struct task *task);
 
 static inline bool task_cancelled(struct task *task)
 {
-    return atomic_load_explicit(&task->cancelled, memory_order_acquire) != 0;
+    return atomic_load_explicit(&task->signals, memory_order_acquire) & TASK_CANCELLED;
 }
 
 /* On the worker's thread: blocks until `deadline_ns` (CLOCK_MONOTONIC).  false: the task was
  * cancelled before. */
 bool task_sleep_until(struct task *task, int64_t deadline_ns);
+
+/* ---- waiting for what others do -------------------------------------------------------------- */
+
+/* Tells the task's worker that something it may wait for has changed.  Any thread that knows the
+ * task to be alive. */
+void task_nudge(struct task *task);
+
+/* What task_wait is to be told: read it, look at what is waited for, then wait. */
+static inline uint32_t task_signals(struct task *task)
+{
+    return atomic_load_explicit(&task->signals, memory_order_acquire);
+}
+
+/* On the worker's thread: blocks until the task is nudged or cancelled, not at all if that has
+ * happened since task_signals returned `seen`.  May return early for no reason. */
+void task_wait(struct task *task, uint32_t seen);
+
+/* For a worker that waits in poll(2): an eventfd(2) that becomes readable with every nudge and when
+ * the task is cancelled (at once if it has been).  To be closed by the same `run`.  -errno. */
+int task_open_poll_fd(struct task *task);
+void task_close_poll_fd(struct task *task);
 
 #endif

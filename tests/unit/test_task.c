@@ -125,12 +125,70 @@ START_TEST(cancelling_wakes_a_sleeping_task)
     while (!(tid = atomic_load(&sleeper.tid)) || !is_asleep(tid))
         sched_yield();
     /* Woken for no reason it goes on sleeping. */
-    futex_wake(&sleeper.task.cancelled);
+    futex_wake(&sleeper.task.signals);
     while (!is_asleep(tid))
         sched_yield();
     task_cancel(&sleeper.task);
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
     ck_assert(!sleeper.reached);
+}
+END_TEST
+
+struct waiter {
+    struct task task;
+    _Atomic bool wanted;
+};
+
+static void *wait_until_wanted(void *arg)
+{
+    struct waiter *waiter = arg;
+
+    for (;;) {
+        uint32_t seen = task_signals(&waiter->task);
+
+        if (waiter->wanted)
+            return NULL;
+        task_wait(&waiter->task, seen);
+    }
+}
+
+/* However the two meet, a nudge between looking and waiting is not lost. */
+START_TEST(a_nudge_wakes_a_waiting_task)
+{
+    for (int i = 0; i < 2000; i++) {
+        struct waiter waiter = {0};
+        pthread_t thread;
+
+        ck_assert_int_eq(pthread_create(&thread, NULL, wait_until_wanted, &waiter), 0);
+        waiter.wanted = true;
+        task_nudge(&waiter.task);
+        ck_assert_int_eq(pthread_join(thread, NULL), 0);
+        ck_assert(!task_cancelled(&waiter.task));
+    }
+}
+END_TEST
+
+START_TEST(a_poller_is_told_of_nudges_and_of_the_end)
+{
+    struct task task = {0};
+    int fd = task_open_poll_fd(&task);
+    uint64_t nudges;
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(read(fd, &nudges, sizeof nudges), -1);
+    task_nudge(&task);
+    task_nudge(&task);
+    ck_assert_int_eq(read(fd, &nudges, sizeof nudges), sizeof nudges);
+    ck_assert_uint_eq(nudges, 2);
+    task_cancel(&task);
+    ck_assert_int_eq(read(fd, &nudges, sizeof nudges), sizeof nudges);
+    task_close_poll_fd(&task);
+    task_nudge(&task); /* goes nowhere */
+
+    fd = task_open_poll_fd(&task); /* it is cancelled already */
+    ck_assert_int_eq(read(fd, &nudges, sizeof nudges), sizeof nudges);
+    task_close_poll_fd(&task);
+    task_close_poll_fd(&task);
 }
 END_TEST
 
@@ -143,6 +201,8 @@ int main(void)
         a_wait_that_ends_early_is_repeated,
         a_sleep_lasts_until_its_deadline,
         cancelling_wakes_a_sleeping_task,
+        a_nudge_wakes_a_waiting_task,
+        a_poller_is_told_of_nudges_and_of_the_end,
     };
 
     return support_run("task", tests, COUNT_OF(tests));
