@@ -44,31 +44,31 @@
 
 enum {
     STASH_MAX = 32 << 10,
-    LINGER_MS = 2000,
     LOOK_MS = 100,
 };
 
-static const struct conf_server *limits_of(const struct conn *conn)
+const struct conf_server *conn_limits(const struct conn *conn)
 {
     return &conn->loop->snapshot->conf->server;
 }
 
 /* ---- reading on and off ---------------------------------------------------------------------- */
 
-static void start_reading(struct conn *conn)
+void conn_start_reading(struct conn *conn)
 {
-    if (!conn->reading && !conn->end_of_stream && event_add(&conn->read_event, NULL) == 0)
+    if (!conn->reading && !conn->end_of_stream && !conn->body_full &&
+        event_add(&conn->read_event, NULL) == 0)
         conn->reading = true;
 }
 
-static void stop_reading(struct conn *conn)
+void conn_stop_reading(struct conn *conn)
 {
     if (conn->reading)
         event_del(&conn->read_event);
     conn->reading = false;
 }
 
-static void put_on_todo(struct conn *conn)
+void conn_put_on_todo(struct conn *conn)
 {
     if (list_empty(&conn->todo))
         list_add_tail(&conn->loop->todo, &conn->todo);
@@ -133,6 +133,10 @@ static void refuse(struct conn *conn, const struct guard_head *head, int status,
 {
     struct exchange *x = conn->exchange ? conn->exchange : begin_exchange(conn);
 
+    if (conn->receiving) {
+        conn_refuse_rest(conn, status, detail);
+        return;
+    }
     if (!x) {
         conn_abort(conn);
         return;
@@ -143,7 +147,7 @@ static void refuse(struct conn *conn, const struct guard_head *head, int status,
 
 /* ---- what the guard tells -------------------------------------------------------------------- */
 
-static void send_continue(struct conn *conn)
+void conn_send_continue(struct conn *conn)
 {
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -166,7 +170,7 @@ static bool take_head(struct conn *conn, const struct guard_head *head)
     guard_set_max_body(&conn->guard, max_body);
     if (!head->has_body)
         return true;
-    conn_set_deadline(conn, limits_of(conn)->body_timeout);
+    conn_set_deadline(conn, conn_limits(conn)->body_timeout);
     if (!head->expect_continue)
         return true;
     if (x->request.response.status) {
@@ -176,9 +180,32 @@ static bool take_head(struct conn *conn, const struct guard_head *head)
         give_to_evhttp(conn);
         return false;
     }
-    if (head->chunked || head->content_length <= max_body)
-        send_continue(conn);
+    if (intake_streams_body(x))
+        conn->expects = true; /* until the worker asks for the body */
+    else if (head->chunked || head->content_length <= max_body)
+        conn_send_continue(conn);
     return true;
+}
+
+/* False: no more bytes are wanted. */
+static bool take_body(struct conn *conn, const struct guard_event *event)
+{
+    if (conn->receiving)
+        return conn_receive(conn, event->data, event->len);
+    conn_set_deadline(conn, conn_limits(conn)->body_timeout);
+    if (!intake_body(conn->exchange, event->data, event->len))
+        return true;
+    refuse(conn, NULL, 503, "out of memory");
+    return false;
+}
+
+/* The body does not come whole with its head, and its action takes it as it comes. */
+static void begin_to_receive(struct conn *conn)
+{
+    if (conn_begin_body(conn))
+        refuse(conn, NULL, 503, "out of memory");
+    else
+        give_to_evhttp(conn);
 }
 
 /* False: no more bytes are wanted now, or the connection is gone. */
@@ -188,18 +215,20 @@ static bool take_event(struct conn *conn, const struct guard_event *event)
     case GUARD_HEAD:
         return take_head(conn, event->head);
     case GUARD_BODY:
-        conn_set_deadline(conn, limits_of(conn)->body_timeout);
-        if (!intake_body(conn->exchange, event->data, event->len))
-            return true;
-        refuse(conn, NULL, 503, "out of memory");
-        return false;
+        return take_body(conn, event);
     case GUARD_END:
-        give_to_evhttp(conn);
+        if (conn->receiving)
+            conn_received(conn);
+        else
+            give_to_evhttp(conn);
         return false;
     case GUARD_FAULT:
         refuse(conn, event->head, (int)event->fault->status, event->fault->reason);
         return false;
     case GUARD_MORE:
+        if (guard_phase(&conn->guard) == GUARD_IN_BODY && conn->phase == CONN_READING &&
+            intake_streams_body(conn->exchange))
+            begin_to_receive(conn);
         break;
     }
     return false;
@@ -220,13 +249,13 @@ static bool stash(struct conn *conn, const char *data, size_t len)
     memcpy(conn->stash + conn->stash_len, data, len);
     conn->stash_len += len;
     if (conn->stash_len >= STASH_MAX)
-        stop_reading(conn);
+        conn_stop_reading(conn);
     return true;
 }
 
 static void begin_request(struct conn *conn)
 {
-    const struct conf_server *server = limits_of(conn);
+    const struct conf_server *server = conn_limits(conn);
 
     conn->limits.max_head = (size_t)server->max_header_size;
     conn->limits.max_body = (uint64_t)server->max_body_size;
@@ -256,18 +285,25 @@ static size_t feed(struct conn *conn, const char *data, size_t len, bool *gone)
     if (!*gone)
         conn_state_update(conn);
     if (!*gone && conn->phase == CONN_READING && idle && guard_phase(&conn->guard) == GUARD_IN_HEAD)
-        conn_set_deadline(conn, limits_of(conn)->header_timeout);
+        conn_set_deadline(conn, conn_limits(conn)->header_timeout);
     return used;
 }
 
 /* ---- the client's end ------------------------------------------------------------------------ */
 
-/* The client has left: nobody waits for what is being done. */
-static void hang_up(struct conn *conn)
+/* Whether a request is with its action or its pool. */
+static bool is_served(const struct conn *conn)
+{
+    return conn->phase == CONN_BUSY || conn->phase == CONN_STREAMING;
+}
+
+void conn_hang_up(struct conn *conn)
 {
     struct exchange *x = conn->exchange;
 
-    if (x && conn->phase == CONN_BUSY) {
+    if (x && is_served(conn)) {
+        conn_state_forget_unsent(conn);
+        output_clear(&conn->output); /* it may hold what the exchange owns */
         conn->exchange = NULL;
         x->conn = NULL;
         x->ev = NULL;
@@ -276,45 +312,47 @@ static void hang_up(struct conn *conn)
     conn_abort(conn);
 }
 
-/* Whether the client's FIN, which has come, means that nobody waits for the task any more. */
-static bool is_abandoned(const struct conn *conn)
+/* Whether a FIN of the client means that nobody waits for the task any more. */
+static bool is_abandoned(const struct conn *conn, bool fin)
 {
-    return conn->end_of_stream && conn->phase == CONN_BUSY && conn->exchange->with_pool &&
-           limits_of(conn)->half_close == CONF_HALF_CLOSE_ABORT;
+    return fin && is_served(conn) && conn->exchange->with_pool &&
+           conn_limits(conn)->half_close == CONF_HALF_CLOSE_ABORT;
 }
 
 /* While a request is answered and the socket is not read, somebody has to look now and then whether
  * the client is still there. */
-static void look_later(struct conn *conn)
+void conn_look_later(struct conn *conn)
 {
-    if (conn->phase == CONN_BUSY && !conn->reading)
+    if (is_served(conn) && !conn->reading && !conn->output.waiting)
         conn_set_deadline(conn, LOOK_MS * NS_PER_MS);
 }
 
 static void look(struct conn *conn)
 {
     struct pollfd poll_fd = {.fd = conn->fd, .events = POLLRDHUP};
-    int n = poll(&poll_fd, 1, 0);
+    int seen = poll(&poll_fd, 1, 0) > 0 ? poll_fd.revents : 0;
+    bool fin = seen & POLLRDHUP;
 
-    if (n > 0 && (poll_fd.revents & POLLRDHUP))
+    /* In front of the FIN there may be more of a body. */
+    if (fin && !conn->receiving)
         conn->end_of_stream = true;
-    if ((n > 0 && (poll_fd.revents & (POLLERR | POLLHUP))) || is_abandoned(conn))
-        hang_up(conn);
+    if ((seen & (POLLERR | POLLHUP)) || is_abandoned(conn, fin || conn->end_of_stream))
+        conn_hang_up(conn);
     else
-        look_later(conn);
+        conn_look_later(conn);
 }
 
 static void on_end_of_stream(struct conn *conn)
 {
-    bool nothing_left =
-        conn->phase == CONN_LINGERING || (conn->phase == CONN_READING && !conn->stash_len);
+    bool nothing_left = conn->phase == CONN_LINGERING || conn->receiving ||
+                        (conn->phase == CONN_READING && !conn->stash_len);
 
     conn->end_of_stream = true;
-    stop_reading(conn);
-    if (nothing_left || is_abandoned(conn))
-        hang_up(conn);
+    conn_stop_reading(conn);
+    if (nothing_left || is_abandoned(conn, conn->end_of_stream))
+        conn_hang_up(conn);
     else
-        look_later(conn);
+        conn_look_later(conn);
 }
 
 static void take_bytes(struct conn *conn, const char *data, size_t len)
@@ -324,16 +362,16 @@ static void take_bytes(struct conn *conn, const char *data, size_t len)
 
     if (conn->phase == CONN_LINGERING)
         return;
-    if (conn->phase == CONN_READING && !conn->stash_len)
+    if (conn->receiving || (conn->phase == CONN_READING && !conn->stash_len))
         used = feed(conn, data, len, &gone);
     if (gone || used == len || conn->phase == CONN_LINGERING)
         return;
     if (!stash(conn, data + used, len - used))
-        hang_up(conn);
+        conn_hang_up(conn);
     else if (conn->phase == CONN_READING)
-        put_on_todo(conn);
+        conn_put_on_todo(conn);
     else
-        look_later(conn);
+        conn_look_later(conn);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -348,7 +386,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     else if (n == 0)
         on_end_of_stream(conn);
     else if (errno != EAGAIN && errno != EINTR)
-        hang_up(conn);
+        conn_hang_up(conn);
 }
 
 /* Goes on with bytes that were stashed behind the last request. */
@@ -368,19 +406,19 @@ static void take_stash(struct conn *conn)
         conn->stash_size = len;
         data = NULL;
         if (conn->phase == CONN_READING)
-            put_on_todo(conn);
+            conn_put_on_todo(conn);
     }
     free(data);
     if (gone)
         return;
     if ((conn->phase == CONN_READING && conn->end_of_stream && !conn->stash_len) ||
-        is_abandoned(conn)) {
-        hang_up(conn);
+        is_abandoned(conn, conn->end_of_stream)) {
+        conn_hang_up(conn);
         return;
     }
     if (conn->stash_len < STASH_MAX)
-        start_reading(conn);
-    look_later(conn);
+        conn_start_reading(conn);
+    conn_look_later(conn);
 }
 
 /* ---- expiry ---------------------------------------------------------------------------------- */
@@ -401,6 +439,18 @@ static void expire_reading(struct conn *conn)
     }
 }
 
+static void expire(struct conn *conn)
+{
+    if (conn->phase == CONN_READING)
+        expire_reading(conn);
+    else if (!conn->output.waiting && is_served(conn))
+        look(conn);
+    else if (conn->output.waiting && conn_writes_fast_enough(conn))
+        conn_set_write_deadline(conn);
+    else
+        conn_hang_up(conn);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *conn = arg;
@@ -409,18 +459,15 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     conn->timer_ns = 0;
-    if (!conn->deadline_ns)
-        return;
-    if (now < conn->deadline_ns)
+    if (conn->body_deadline_ns && now >= conn->body_deadline_ns) {
+        conn->body_deadline_ns = 0;
         conn_set_timer(conn, now);
-    else if (conn->phase == CONN_READING)
-        expire_reading(conn);
-    else if (conn->phase == CONN_WRITING && conn_writes_fast_enough(conn))
-        conn_set_write_deadline(conn);
-    else if (conn->phase == CONN_BUSY)
-        look(conn);
-    else
-        conn_abort(conn);
+        conn_refuse_rest(conn, 408, "no more of the body came within body_timeout");
+    } else if (conn->deadline_ns && now >= conn->deadline_ns) {
+        expire(conn);
+    } else {
+        conn_set_timer(conn, now);
+    }
 }
 
 bool conn_awaits_request(const struct conn *conn, int64_t recent_ns)
@@ -428,68 +475,6 @@ bool conn_awaits_request(const struct conn *conn, int64_t recent_ns)
     if (conn->phase != CONN_READING || conn->end_of_stream)
         return false;
     return guard_phase(&conn->guard) != GUARD_IDLE || conn->stash_len || conn->set_ns >= recent_ns;
-}
-
-/* ---- the answer's way ------------------------------------------------------------------------ */
-
-/* The connection is free for the next request. */
-static void next_request(struct conn *conn)
-{
-    conn->exchange = NULL;
-    conn->phase = CONN_READING;
-    conn_state_update(conn);
-    if (conn->stash_len || conn->end_of_stream)
-        put_on_todo(conn);
-    conn_set_deadline(conn, limits_of(conn)->keepalive_timeout);
-}
-
-static void linger(struct conn *conn)
-{
-    conn->exchange = NULL;
-    conn->phase = CONN_LINGERING;
-    conn_state_update(conn);
-    free(conn->stash);
-    conn->stash = NULL;
-    conn->stash_len = conn->stash_size = 0;
-    list_remove(&conn->todo);
-    if (conn->end_of_stream) {
-        conn_abort(conn);
-        return;
-    }
-    shutdown(conn->fd, SHUT_WR);
-    start_reading(conn);
-    conn_set_deadline(conn, LINGER_MS * NS_PER_MS);
-}
-
-void conn_answered(struct conn *conn, struct evhttp_request *ev)
-{
-    bool lingers = conn->exchange->linger;
-
-    exchange_end(conn->exchange);
-    if (lingers) {
-        linger(conn);
-        return;
-    }
-    next_request(conn);
-    evhttp_send_reply_end(ev);
-}
-
-static void on_written(struct evhttp_request *ev, void *arg)
-{
-    struct conn *conn = arg;
-
-    (void)ev;
-    exchange_end(conn->exchange);
-    next_request(conn);
-}
-
-void conn_write_rest(struct conn *conn, struct evhttp_request *ev)
-{
-    conn->phase = CONN_WRITING;
-    conn_state_update(conn);
-    conn_set_write_deadline(conn);
-    evhttp_request_set_on_complete_cb(ev, on_written, conn);
-    evhttp_send_reply_end(ev);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -501,9 +486,10 @@ static void conn_free(struct conn *conn)
     if (loop->feeding == conn)
         loop->freed = conn;
     conn_state_end(conn);
+    output_clear(&conn->output); /* it may hold what the exchange owns */
     if (conn->exchange)
         exchange_end(conn->exchange);
-    stop_reading(conn);
+    conn_stop_reading(conn);
     event_del(&conn->timer);
     guard_clear(&conn->guard);
     list_remove(&conn->link);
@@ -566,8 +552,9 @@ static void attach(struct conn *conn)
     evhttp_connection_set_closecb(conn->evcon, on_close, conn);
     event_assign(&conn->read_event, base, conn->fd, EV_READ | EV_PERSIST, on_readable, conn);
     event_assign(&conn->timer, base, -1, 0, on_timer, conn);
-    start_reading(conn);
-    conn_set_deadline(conn, limits_of(conn)->header_timeout);
+    output_init(&conn->output, base, conn->fd, conn_on_writable, conn);
+    conn_start_reading(conn);
+    conn_set_deadline(conn, conn_limits(conn)->header_timeout);
 }
 
 void conn_attach_fresh(struct loop *loop)

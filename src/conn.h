@@ -6,6 +6,8 @@
 #include "guard.h"
 #include "list.h"
 #include "meters.h"
+#include "output.h"
+#include "parse_num.h"
 
 #include <event2/event_struct.h>
 #include <stdbool.h>
@@ -23,7 +25,8 @@ struct loop;
 enum conn_phase {
     CONN_READING,   /* waits for a request or is in the middle of one */
     CONN_BUSY,      /* a request is being answered */
-    CONN_WRITING,   /* the answer is on its way out of evhttp's buffer */
+    CONN_STREAMING, /* the same, and a worker has begun to send the answer piece by piece */
+    CONN_WRITING,   /* the rest of the answer is on its way out */
     CONN_LINGERING, /* the last answer is out; what still comes in is thrown away */
 };
 
@@ -43,16 +46,24 @@ struct conn {
     bool reading;            /* read_event is pending */
     bool more_behind;        /* bytes follow the request that the guard has completed last */
     bool end_of_stream;      /* the client has sent its FIN */
+    bool receiving;          /* of the request that is served, more of the body is to come */
+    bool body_full;          /* ... but is not read, as the worker is behind */
+    bool expects;            /* ... and the client waits for "100 Continue" */
     struct guard_limits limits;
     struct guard guard;
     char *stash; /* bytes behind the request that is being answered */
     size_t stash_len;
     size_t stash_size;
-    int64_t deadline_ns; /* 0: none */
-    int64_t set_ns;      /* when the deadline was set: the phase began or bytes came */
-    int64_t timer_ns;    /* when the timer fires; 0: it is not set */
-    size_t unwritten;    /* of the answer, when its deadline was set */
+    int64_t deadline_ns;      /* 0: none */
+    int64_t body_deadline_ns; /* while `receiving`; 0: none */
+    int64_t set_ns;           /* when the first was set: the phase began or bytes came */
+    int64_t timer_ns;         /* when the timer fires; 0: it is not set */
+    uint64_t unwritten;       /* of the answer, when its deadline was set, and added since then */
+    struct output output;
 };
+
+struct conf_server;
+struct request;
 
 /* For evhttp_set_bevcb; `binding` is a struct binding. */
 struct bufferevent *conn_new_bufferevent(struct event_base *base, void *binding);
@@ -69,11 +80,53 @@ void conn_do_pending(struct loop *loop);
 /* Whether a request is half read, or none is and the connection was opened or used since `recent_ns`. */
 bool conn_awaits_request(const struct conn *conn, int64_t recent_ns);
 
-/* For reply.c.  The answer is out whole: on to the next request, or the end. */
-void conn_answered(struct conn *conn, struct evhttp_request *ev);
-/* The rest of the answer is in evhttp's buffer. */
-void conn_write_rest(struct conn *conn, struct evhttp_request *ev);
-/* Closes at once, with what it was about; its exchange must have ended. */
+/* Closes at once, with what it was about; its exchange must have ended, or be none of a worker's. */
 void conn_abort(struct conn *conn);
+
+/* ---- conn_answer.c: the answer's way --------------------------------------------------------- */
+
+/* The answer is out whole: on to the next request, or the end.  May free the connection, as all that
+ * follow but the last. */
+void conn_answered(struct conn *conn);
+/* The rest of the answer is in the output. */
+void conn_write_rest(struct conn *conn);
+
+/* For request->take_answer: a worker has more of its answer. */
+void conn_take_answer(struct request *request);
+/* The worker has ended: the answer is whole, or will never be. */
+void conn_end_answer(struct conn *conn);
+void conn_break_answer(struct conn *conn);
+
+/* For the output's event; `conn` is a struct conn. */
+void conn_on_writable(evutil_socket_t fd, short what, void *conn);
+
+/* ---- conn_body.c: bodies that go to a worker while they arrive ------------------------------- */
+
+/* Makes the stream, with what has come.  0 or -ENOMEM. */
+int conn_begin_body(struct conn *conn) WARN_UNUSED;
+/* More of it.  False: the connection may be gone. */
+bool conn_receive(struct conn *conn, const char *data, size_t len);
+/* The body is complete. */
+void conn_received(struct conn *conn);
+/* The rest of it is not waited for: what the client sends is not understood from here on. */
+void conn_stop_receiving(struct conn *conn);
+/* The rest of it is refused: the client gets this answer, unless another has begun.  May free the
+ * connection.  `detail` lives for ever. */
+void conn_refuse_rest(struct conn *conn, int status, const char *detail);
+
+/* ---- conn.c, for these two ------------------------------------------------------------------- */
+
+const struct conf_server *conn_limits(const struct conn *conn);
+void conn_start_reading(struct conn *conn);
+void conn_stop_reading(struct conn *conn);
+void conn_put_on_todo(struct conn *conn);
+void conn_send_continue(struct conn *conn);
+
+/* The client has left: nobody waits for what is being done.  Frees the connection. */
+void conn_hang_up(struct conn *conn);
+
+/* While a request is answered and nothing is read or written, somebody has to look now and then
+ * whether the client is still there. */
+void conn_look_later(struct conn *conn);
 
 #endif

@@ -3,15 +3,13 @@
 #include "exchange.h"
 #include "server.h"
 
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-
 static enum conn_state state_of(const struct conn *conn)
 {
     switch (conn->phase) {
     case CONN_READING:
         return guard_phase(&conn->guard) == GUARD_IDLE ? CONN_STATE_IDLE : CONN_STATE_READING;
     case CONN_BUSY:
+    case CONN_STREAMING:
         return CONN_STATE_ANSWERING;
     case CONN_WRITING:
         return CONN_STATE_WRITING;
@@ -38,10 +36,9 @@ void conn_state_update(struct conn *conn)
     conn->counted = state;
 }
 
-/* What is still in evhttp's buffer will never be sent. */
-static void forget_unsent(const struct conn *conn)
+void conn_state_forget_unsent(const struct conn *conn)
 {
-    uint64_t unsent = evbuffer_get_length(bufferevent_get_output(conn->bev));
+    uint64_t unsent = conn->output.pending;
     uint64_t *sent = &conn->exchange->body_sent;
 
     *sent -= unsent < *sent ? unsent : *sent;
@@ -49,7 +46,7 @@ static void forget_unsent(const struct conn *conn)
 
 void conn_state_end(struct conn *conn)
 {
-    if (conn->exchange && conn->phase == CONN_WRITING)
-        forget_unsent(conn);
+    if (conn->exchange && conn->output.pending)
+        conn_state_forget_unsent(conn);
     server_count_connection(conn->binding, conn->counted, -1);
 }

@@ -10,4 +10,7 @@ void conn_state_begin(struct conn *conn);
 void conn_state_update(struct conn *conn);
 void conn_state_end(struct conn *conn);
 
+/* What is still in the output will never be sent. */
+void conn_state_forget_unsent(const struct conn *conn);
+
 #endif

@@ -7,7 +7,10 @@
 
 #include "account.h"
 #include "action.h"
+#include "answer_stream.h"
+#include "conn.h"
 #include "hold.h"
+#include "intake.h"
 #include "log.h"
 #include "loop.h"
 #include "problem.h"
@@ -41,6 +44,16 @@ static void respond_failure(struct request *request)
                 request->route->path, request->route->action->name, strerror(-request->result));
     problem_respond(request, 500, "action_failed", "the action failed: %s",
                     strerror(-request->result));
+}
+
+static void log_broken(const struct request *request)
+{
+    static struct log_limit limit = {.interval_ns = NS_PER_SEC};
+
+    log_limited(&limit, LOG_LEVEL_ERROR,
+                "request %s: route %s: the answer of action %s is broken off: %s", request->id,
+                request->route->path, request->route->action->name,
+                request->result ? strerror(-request->result) : "the request was refused meanwhile");
 }
 
 enum { RETRY_AFTER_MIN = 1, RETRY_AFTER_MAX = 30 };
@@ -96,6 +109,49 @@ static void take_back(struct exchange *x)
     account_task_returned(x, clock_now_ns());
 }
 
+/* Part of the answer may have been prepared, but none of it has gone out. */
+static void send_refusal(struct exchange *x)
+{
+    answer_free(&x->request);
+    intake_refuse(x, NULL, x->refused_status, x->refused_detail);
+    reply_send(x);
+}
+
+/* None of the action's answer has gone out. */
+static void end_action(struct exchange *x)
+{
+    struct request *request = &x->request;
+
+    if (x->refused_status) {
+        send_refusal(x);
+        return;
+    }
+    if (request->result == -ECANCELED) {
+        reply_draining(x);
+        return;
+    }
+    if (request->result)
+        respond_failure(request);
+    reply_send(x);
+}
+
+/* The action has begun to send its answer by itself. */
+static void end_streamed(struct exchange *x)
+{
+    struct request *request = &x->request;
+    bool head_is_out = x->conn->phase == CONN_STREAMING;
+
+    if (!request->result && !(x->refused_status && !head_is_out)) {
+        conn_end_answer(x->conn);
+    } else if (head_is_out) {
+        log_broken(request);
+        conn_break_answer(x->conn);
+    } else {
+        answer_free(request);
+        end_action(x);
+    }
+}
+
 /* On the loop's thread again: the task ran, or was turned out of its queue. */
 static void on_task_done(struct mail *mail)
 {
@@ -112,13 +168,10 @@ static void on_task_done(struct mail *mail)
         refuse(x, task->end);
         return;
     }
-    if (request->result == -ECANCELED) {
-        reply_draining(x);
-        return;
-    }
-    if (request->result)
-        respond_failure(request);
-    reply_send(x);
+    if (answer_has_begun(request))
+        end_streamed(x);
+    else
+        end_action(x);
 }
 
 static void flush_batch(struct loop_batch *batch)
@@ -162,6 +215,7 @@ static void enqueue(struct exchange *x)
     struct task *task = &request->task;
     unsigned i = 0;
 
+    request->take_answer = conn_take_answer;
     task->run = run_task;
     task->done.deliver = on_task_done;
     while (i < loop->n_batches && loop->batches[i].pool != pool)
@@ -214,6 +268,20 @@ static void run_here(struct exchange *x)
     lag_note(x->loop, x, x->ready_ns - x->dispatched_ns);
     if (request->result)
         respond_failure(request);
+}
+
+void dispatch_refuse(struct exchange *x, int status, const char *detail)
+{
+    x->refused_status = status;
+    x->refused_detail = detail;
+    hold_release(x);
+    if (x->batched)
+        unbatch(x);
+    else if (x->with_pool && !pool_withdraw(pool_of(&x->request), &x->request.task))
+        return;
+    else if (x->with_pool)
+        take_back(x);
+    send_refusal(x);
 }
 
 void dispatch_run(struct exchange *x)

@@ -14,6 +14,11 @@ void dispatch_run(struct exchange *exchange);
  * runs is cancelled.  The exchange ends, now or when its task comes back. */
 void dispatch_abandon(struct exchange *exchange);
 
+/* The answer to an exchange that is being served shall be this one, and the last on its connection: at
+ * once when its task has not begun, else when it has ended, which it is told to do.  `detail` lives
+ * for ever.  May free the connection. */
+void dispatch_refuse(struct exchange *exchange, int status, const char *detail);
+
 /* Submits the blocking requests of this turn, one batch for each pool. */
 void dispatch_flush(struct loop *loop);
 

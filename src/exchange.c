@@ -1,6 +1,8 @@
 #include "exchange.h"
 
 #include "account.h"
+#include "answer_stream.h"
+#include "body_stream.h"
 #include "loop.h"
 
 #include <stdlib.h>
@@ -32,6 +34,12 @@ struct exchange *exchange_begin(struct loop *loop)
     return exchange;
 }
 
+static void free_streams(struct request *request)
+{
+    body_stream_free(request);
+    answer_free(request);
+}
+
 void exchange_end(struct exchange *exchange)
 {
     struct loop *loop = exchange->loop;
@@ -39,7 +47,9 @@ void exchange_end(struct exchange *exchange)
     if (exchange->part)
         account_end(exchange, clock_now_ns());
     strbuf_free(&exchange->body);
-    free(exchange->request.response.owned_body);
+    if (exchange->request.body_stream || exchange->request.answer)
+        free_streams(&exchange->request);
+    response_drop_body(&exchange->request.response);
     arena_clear(&exchange->request.arena);
     snapshot_unref(exchange->request.snapshot);
     if (loop->n_free_exchanges < LOOP_MAX_FREE_EXCHANGES) {

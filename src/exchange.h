@@ -39,6 +39,8 @@ struct exchange {
     bool close;     /* the connection ends with this answer */
     bool linger;    /* and what the client still sends is read and thrown away for a while, so that
                      * it sees the answer and not a reset */
+    int refused_status; /* 0: no; else the answer that goes out in place of the action's */
+    const char *refused_detail;
     char id[EXCHANGE_ID_SIZE];
     _Alignas(16) char memory[EXCHANGE_ARENA_SIZE];
 };

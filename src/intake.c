@@ -184,11 +184,22 @@ uint64_t intake_max_body(const struct exchange *x)
 
 /* ---- the rest -------------------------------------------------------------------------------- */
 
+bool intake_streams_body(const struct exchange *x)
+{
+    const struct request *request = &x->request;
+
+    unsigned needs = request->route && !request->response.status ? needs_of(request) : 0;
+
+    /* A template that holds the body needs it whole. */
+    return (needs & (ACTION_STREAMS_BODY | ACTION_NEEDS_BODY)) == ACTION_STREAMS_BODY;
+}
+
 int intake_body(struct exchange *x, const char *data, size_t len)
 {
     const struct request *request = &x->request;
 
-    if (!request->route || request->response.status || !(needs_of(request) & ACTION_NEEDS_BODY))
+    if (!request->route || request->response.status ||
+        !(needs_of(request) & (ACTION_NEEDS_BODY | ACTION_STREAMS_BODY)))
         return 0;
     strbuf_add(&x->body, data, len);
     return x->body.failed ? -ENOMEM : 0;

@@ -12,6 +12,9 @@ void intake_head(struct exchange *exchange, const struct guard_head *head);
 /* The most bytes of body that the request may have. */
 uint64_t intake_max_body(const struct exchange *exchange);
 
+/* Whether the request goes to an action that takes its body as a stream. */
+bool intake_streams_body(const struct exchange *exchange);
+
 /* Adds a piece of the body, if the action wants it.  0 or -ENOMEM. */
 int intake_body(struct exchange *exchange, const char *data, size_t len) WARN_UNUSED;
 

@@ -2,16 +2,17 @@
  *
  * evhttp builds and sends answers piecemeal: a line for each header, a callback for each write.  Here
  * the head is put together in the loop's scratch buffer, together with a small body, and leaves in
- * one send(2) on the connection's socket.  That is allowed only while nothing waits in evhttp's
- * output buffer; what the socket does not take goes there.  Then evhttp_send_reply_end tells evhttp
- * that the request is answered; evhttp looks at the headers "Connection" of the request and of the
- * answer to know whether the connection stays open, so a close is told it there.
+ * one send(2) on the connection's socket; what that does not take goes to the connection's output.
+ * Then evhttp_send_reply_end tells evhttp that the request is answered; evhttp looks at the headers
+ * "Connection" of the request and of the answer to know whether the connection stays open, so a close
+ * is told it there.
  *
- * Large bodies are not copied: evhttp's buffer gets a reference, with the snapshot or the body itself
- * to be released once it is written. */
+ * Large bodies are not copied: the output gets a reference, with the snapshot, the body itself or the
+ * file to be released once it is written. */
 #include "reply.h"
 
 #include "account.h"
+#include "answer_stream.h"
 #include "conn.h"
 #include "hold.h"
 #include "loop.h"
@@ -20,16 +21,12 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-
-enum { MAX_SINGLE_WRITE = 1 << 20 };
 
 /* Text that is added piece by piece to a fixed buffer; too much sets `overflow`. */
 struct head {
@@ -111,6 +108,23 @@ static void put_timing(struct exchange *x, struct head *head)
     PUT_LITERAL(head, "\r\n");
 }
 
+static void put_framing(const struct exchange *x, struct head *head)
+{
+    const struct request *request = &x->request;
+    int64_t length = (int64_t)request->response.body_len;
+
+    if (!status_has_body(request->response.status))
+        return;
+    if (answer_has_begun(request))
+        length = answer_length(request);
+    if (length >= 0) {
+        PUT_LITERAL(head, "\r\nContent-Length: ");
+        put_number(head, (uint64_t)length);
+    } else if (!x->http10) {
+        PUT_LITERAL(head, "\r\nTransfer-Encoding: chunked");
+    }
+}
+
 static void put_head(struct exchange *x, struct head *head)
 {
     const struct request *request = &x->request;
@@ -124,10 +138,7 @@ static void put_head(struct exchange *x, struct head *head)
         PUT_LITERAL(head, "\r\nContent-Type: ");
         puts_(head, response->content_type);
     }
-    if (status_has_body(response->status)) {
-        PUT_LITERAL(head, "\r\nContent-Length: ");
-        put_number(head, response->body_len);
-    }
+    put_framing(x, head);
     if (x->close)
         PUT_LITERAL(head, "\r\nConnection: close");
     else if (x->http10)
@@ -139,7 +150,8 @@ static void put_head(struct exchange *x, struct head *head)
         puts_(head, response->headers[i].value);
         PUT_LITERAL(head, "\r\n");
     }
-    if (request->snapshot->conf->server.server_timing)
+    /* While its worker still makes the answer, nobody knows how long it takes. */
+    if (request->snapshot->conf->server.server_timing && !x->with_pool)
         put_timing(x, head);
     if (request->route)
         puts_(head, request->route->header_block);
@@ -150,97 +162,102 @@ static void put_head(struct exchange *x, struct head *head)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static void release_snapshot(const void *data, size_t len, void *snapshot)
+static void release_snapshot(void *snapshot, const char *data)
 {
     (void)data;
-    (void)len;
     snapshot_unref(snapshot);
 }
 
-static void release_body(const void *data, size_t len, void *body)
+static void release_body(void *body, const char *data)
 {
     (void)data;
-    (void)len;
     free(body);
 }
 
 /* Queues a body behind its head without copying it. */
-static int queue_body(struct exchange *x, struct evbuffer *output, const char *body, size_t len)
+static int queue_memory(struct exchange *x, const char *body, size_t len)
 {
+    struct output *output = &x->conn->output;
     struct response *response = &x->request.response;
+    char *owned = response->owned_body;
 
-    if (!len)
-        return 0;
-    if (!response->owned_body) {
+    if (owned) {
+        response->owned_body = NULL;
+        if (!output_add_memory(output, body, len, release_body, owned))
+            return 0;
+        free(owned);
+    } else {
         struct snapshot *snapshot = snapshot_ref(x->request.snapshot);
 
-        if (!evbuffer_add_reference(output, body, len, release_snapshot, snapshot))
+        if (!output_add_memory(output, body, len, release_snapshot, snapshot))
             return 0;
         snapshot_unref(snapshot);
-        return -ENOMEM;
     }
-    if (evbuffer_add_reference(output, body, len, release_body, response->owned_body))
-        return -ENOMEM;
-    response->owned_body = NULL;
-    return 0;
+    return -ENOMEM;
 }
 
-static size_t content_length(const struct exchange *x)
+/* The texts are copied, as they may live in the request. */
+static int queue_file(struct exchange *x)
 {
-    const struct response *response = &x->request.response;
+    struct output *output = &x->conn->output;
+    struct response *response = &x->request.response;
+    struct output_file *file = output_file_new(response->file);
+    int r = file ? 0 : -ENOMEM;
 
-    return x->request.method == METHOD_HEAD || !status_has_body(response->status)
-               ? 0
-               : response->body_len;
+    for (size_t i = 0; i < response->n_parts && !r; i++) {
+        const struct response_part *part = &response->parts[i];
+
+        if (part->text.len)
+            r = output_add_copy(output, part->text.data, part->text.len);
+        if (!r)
+            r = output_add_file(output, file, part->offset, part->length);
+    }
+    if (file)
+        response->parts = NULL; /* the file is the output's */
+    output_file_put(file);
+    return r;
 }
 
-/* What the socket does not take, and large bodies, go to evhttp's buffer. */
-static int queue_rest(struct exchange *x, const char *rest, size_t len, size_t body_len)
+bool reply_has_body(const struct exchange *x)
 {
-    struct bufferevent *bev = x->conn->bev;
-    struct evbuffer *output = bufferevent_get_output(bev);
-
-    bufferevent_set_max_single_write(bev, MAX_SINGLE_WRITE);
-    if (evbuffer_add(output, rest, len) ||
-        queue_body(x, output, x->request.response.body, body_len) ||
-        bufferevent_enable(bev, EV_WRITE))
-        return -ENOMEM;
-    return 0;
+    return x->request.method != METHOD_HEAD && status_has_body(x->request.response.status);
 }
 
 static void write_answer(struct exchange *x)
 {
     struct conn *conn = x->conn;
+    const struct response *response = &x->request.response;
     char *scratch = x->loop->scratch;
     struct head head = {.at = scratch, .end = scratch + LOOP_SCRATCH_SIZE};
-    size_t body_len = content_length(x), len;
+    size_t body_len = reply_has_body(x) ? response->body_len : 0, len;
     ssize_t sent = 0;
+    int r;
 
-    if (!x->ready_ns)
-        x->ready_ns = clock_now_ns();
     put_head(x, &head);
     assert(!head.overflow);
-    if ((size_t)(head.end - head.at) >= body_len) {
-        put(&head, x->request.response.body, body_len);
+    x->body_sent = body_len;
+    if ((size_t)(head.end - head.at) >= body_len && !response->parts) {
+        put(&head, response->body, body_len);
         body_len = 0;
     }
     len = (size_t)(head.at - scratch);
-    x->answered = true;
-    x->body_sent = content_length(x);
     if (!body_len)
         account_end(x, x->ready_ns);
-    if (!body_len && evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
+    if (!body_len)
         sent = send(conn->fd, scratch, len, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent == (ssize_t)len) {
-        conn_answered(conn, x->ev);
+        conn_answered(conn);
         return;
     }
-    /* An error is left to evhttp's own write, which meets it again and closes. */
+    /* An error is left to the output's own write, which meets it again. */
     sent = sent < 0 ? 0 : sent;
-    if (queue_rest(x, scratch + sent, len - (size_t)sent, body_len))
+    r = output_add_copy(&conn->output, scratch + sent, len - (size_t)sent);
+    if (!r && body_len)
+        r = response->parts ? queue_file(x) : queue_memory(x, response->body, body_len);
+    if (r)
         conn_abort(conn); /* half an answer must not look like a whole one */
     else
-        conn_write_rest(conn, x->ev);
+        conn_write_rest(conn);
 }
 
 /* Whether the connection cannot or shall not carry another request. */
@@ -253,16 +270,43 @@ static bool is_last(const struct exchange *x)
            !x->request.snapshot->conf->server.keepalive_timeout;
 }
 
+/* Settles what the head says of the connection. */
+static void begin_answer(struct exchange *x)
+{
+    x->close = is_last(x);
+    if (x->close && !x->linger)
+        evhttp_add_header(evhttp_request_get_output_headers(x->ev), "Connection", "close");
+    if (!x->ready_ns)
+        x->ready_ns = clock_now_ns();
+    x->answered = true;
+}
+
 static void send_now(struct exchange *x)
 {
     if (!x->conn) {
         exchange_end(x);
         return;
     }
-    x->close = is_last(x);
-    if (x->close && !x->linger)
-        evhttp_add_header(evhttp_request_get_output_headers(x->ev), "Connection", "close");
+    if (x->conn->receiving) {
+        /* What comes of the body from here on is read and thrown away. */
+        conn_stop_receiving(x->conn);
+        x->close = x->linger = true;
+    }
+    begin_answer(x);
     write_answer(x);
+}
+
+int reply_add_head(struct exchange *x)
+{
+    char *scratch = x->loop->scratch;
+    struct head head = {.at = scratch, .end = scratch + LOOP_SCRATCH_SIZE};
+
+    if (x->http10 && answer_length(&x->request) == ANSWER_UNKNOWN)
+        x->close = true; /* which is the end of the body */
+    begin_answer(x);
+    put_head(x, &head);
+    assert(!head.overflow);
+    return output_add_copy(&x->conn->output, scratch, (size_t)(head.at - scratch));
 }
 
 void reply_send(struct exchange *x)

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 void request_hand_over(struct request *request, enum request_owner from, enum request_owner to)
 {
@@ -11,15 +12,18 @@ void request_hand_over(struct request *request, enum request_owner from, enum re
     request->owner = to;
 }
 
-static void drop_body(struct response *response)
+void response_drop_body(struct response *response)
 {
     free(response->owned_body);
     response->owned_body = NULL;
+    if (response->parts)
+        close(response->file);
+    response->parts = NULL;
 }
 
 void response_clear(struct request *request)
 {
-    drop_body(&request->response);
+    response_drop_body(&request->response);
     request->response = (struct response){0};
 }
 
@@ -28,7 +32,7 @@ void response_static(struct request *request, int status, const char *content_ty
 {
     struct response *response = &request->response;
 
-    drop_body(response);
+    response_drop_body(response);
     response->status = status;
     response->content_type = content_type;
     response->body = body;
@@ -44,6 +48,19 @@ int response_own(struct request *request, int status, const char *content_type, 
     response_static(request, status, content_type, body, len);
     request->response.owned_body = body;
     return 0;
+}
+
+void response_file(struct request *request, int status, const char *content_type, int file,
+                   const struct response_part *parts, size_t n_parts)
+{
+    struct response *response = &request->response;
+
+    response_static(request, status, content_type, NULL, 0);
+    response->file = file;
+    response->parts = parts;
+    response->n_parts = n_parts;
+    for (size_t i = 0; i < n_parts; i++)
+        response->body_len += parts[i].text.len + (size_t)parts[i].length;
 }
 
 void response_add_header(struct request *request, const char *name, const char *value)

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct answer_stream;
+struct body_stream;
 struct conf_route;
 struct param_value;
 struct snapshot;
@@ -31,12 +33,22 @@ struct header {
 
 enum { RESPONSE_MAX_HEADERS = 8 };
 
+/* Of a body that comes from a file: text, then a range of the file. */
+struct response_part {
+    struct slice text;
+    int64_t offset;
+    int64_t length;
+};
+
 struct response {
     int status;
     const char *content_type; /* NULL: none is sent */
     const char *body;
     size_t body_len;
     char *owned_body; /* free()d with the request; what `body` points at, or NULL */
+    const struct response_part *parts; /* of a body from a file; NULL: `body` is the body */
+    size_t n_parts;
+    int file; /* open while there are `parts`; closed with the request */
     struct header headers[RESPONSE_MAX_HEADERS];
     size_t n_headers;
     const char *reason; /* of a problem, as section 6 of handoffd(8) names it; NULL: none */
@@ -61,9 +73,15 @@ struct request {
     const char *id;
     struct route_match match;
     const struct param_value *params; /* one for each of the route's params, once they are read */
-    const char *header_lines; /* the route's headers that differ by request, CRLF after each; NULL */
+    const char
+        *header_lines; /* the route's headers that differ by request, CRLF after each; NULL */
     const struct conf_route *route;
     struct snapshot *snapshot;
+    struct body_stream *body_stream; /* body_stream.h; NULL: `body` is the whole body */
+    bool body_taken;                 /* `body` has been given out by body_read */
+    struct answer_stream *answer;    /* answer_stream.h; NULL: `response` is the whole answer */
+    /* For answer_stream.c: called on the loop's thread when there is more of an answer. */
+    void (*take_answer)(struct request *request);
     int result; /* of the action's run: 0 or -errno */
     struct response response;
 };
@@ -81,6 +99,14 @@ void response_static(struct request *request, int status, const char *content_ty
 /* Answers with a malloc'd text and takes it over.  0, or -ENOMEM when `body` is NULL. */
 int response_own(struct request *request, int status, const char *content_type, char *body,
                  size_t len) WARN_UNUSED;
+
+/* Answers with ranges of an open file, which the request takes over; the parts and their texts must
+ * outlive the request.  Any earlier body is dropped. */
+void response_file(struct request *request, int status, const char *content_type, int file,
+                   const struct response_part *parts, size_t n_parts);
+
+/* Frees what an answer owns that is not sent, or sent by copies. */
+void response_drop_body(struct response *response);
 
 /* Adds a header; both strings must outlive the request.  A ninth one is a programming error. */
 void response_add_header(struct request *request, const char *name, const char *value);

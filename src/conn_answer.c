@@ -1,0 +1,243 @@
+/* DESIGN
+ *
+ * What an answer's one send has left goes through the connection's `output`; evhttp writes nothing
+ * and is told when the last byte is out, with its own buffer empty.
+ *
+ * Answers that a worker sends piece by piece: each time it has more, the blocks move from the stream
+ * to the output, framed as chunks in the room that they have for that, and go back to the stream when
+ * the socket has taken them.  The stream bounds how many there are, so a slow client stops its worker
+ * and costs a bounded amount of memory.  HTTP/1.0 knows no chunks: there the end of the connection is
+ * the end of the answer, and one that is broken off ends in a reset instead. */
+#include "answer_stream.h"
+#include "clock.h"
+#include "conf.h"
+#include "conn.h"
+#include "conn_deadline.h"
+#include "conn_state.h"
+#include "exchange.h"
+#include "loop.h"
+#include "reply.h"
+#include "stream_blocks.h"
+
+#include <event2/http.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { LINGER_MS = 2000 };
+
+/* ---- the end of an answer -------------------------------------------------------------------- */
+
+/* The connection is free for the next request. */
+static void next_request(struct conn *conn)
+{
+    conn->exchange = NULL;
+    conn->phase = CONN_READING;
+    conn_state_update(conn);
+    if (conn->stash_len || conn->end_of_stream)
+        conn_put_on_todo(conn);
+    conn_set_deadline(conn, conn_limits(conn)->keepalive_timeout);
+}
+
+static void linger(struct conn *conn)
+{
+    conn->exchange = NULL;
+    conn->phase = CONN_LINGERING;
+    conn_state_update(conn);
+    free(conn->stash);
+    conn->stash = NULL;
+    conn->stash_len = conn->stash_size = 0;
+    list_remove(&conn->todo);
+    if (conn->end_of_stream) {
+        conn_abort(conn);
+        return;
+    }
+    shutdown(conn->fd, SHUT_WR);
+    conn_start_reading(conn);
+    conn_set_deadline(conn, LINGER_MS * NS_PER_MS);
+}
+
+void conn_answered(struct conn *conn)
+{
+    struct evhttp_request *ev = conn->exchange->ev;
+    bool lingers = conn->exchange->linger;
+
+    exchange_end(conn->exchange);
+    if (lingers) {
+        linger(conn);
+        return;
+    }
+    next_request(conn);
+    evhttp_send_reply_end(ev);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+/* Writes on; `added` bytes are new in the output. */
+static void push(struct conn *conn, uint64_t added)
+{
+    bool waited = conn->output.waiting;
+
+    if (output_write(&conn->output)) {
+        conn_hang_up(conn);
+        return;
+    }
+    if (!conn->output.waiting) {
+        conn->deadline_ns = 0;
+        if (conn->phase == CONN_WRITING)
+            conn_answered(conn);
+        else
+            conn_look_later(conn);
+    } else if (waited) {
+        conn->unwritten += added;
+    } else {
+        conn_set_write_deadline(conn);
+    }
+}
+
+void conn_on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    push(arg, 0);
+}
+
+void conn_write_rest(struct conn *conn)
+{
+    conn->phase = CONN_WRITING;
+    conn_state_update(conn);
+    push(conn, 0);
+}
+
+/* ---- answers piece by piece ------------------------------------------------------------------ */
+
+static bool is_chunked(const struct exchange *x)
+{
+    return !x->http10 && answer_length(&x->request) == ANSWER_UNKNOWN;
+}
+
+static void give_back(void *block, const char *data)
+{
+    struct request *request = ((struct stream_block *)block)->owner;
+
+    (void)data;
+    answer_give_back(request, block);
+}
+
+static int add_block(struct conn *conn, struct stream_block *block)
+{
+    struct exchange *x = conn->exchange;
+    char *data = stream_block_data(block), size[STREAM_BLOCK_FRONT + 1];
+    size_t len = block->len;
+
+    if (is_chunked(x)) {
+        int n = snprintf(size, sizeof size, "%zx\r\n", len);
+
+        memcpy(data + len, "\r\n", 2);
+        data -= n;
+        memcpy(data, size, (size_t)n);
+        len += (size_t)n + 2;
+    }
+    block->owner = &x->request;
+    x->body_sent += block->len;
+    return output_add_memory(&conn->output, data, len, give_back, block);
+}
+
+/* The head, if it has not gone yet, and all that the stream holds.  0 or -errno. */
+static int add_stream(struct conn *conn)
+{
+    struct exchange *x = conn->exchange;
+    struct stream_block *block;
+    int r = 0;
+
+    if (conn->phase == CONN_BUSY) {
+        r = reply_add_head(x);
+        conn->phase = CONN_STREAMING;
+        conn_state_update(conn);
+    }
+    while (!r && (block = answer_take(&x->request))) {
+        r = add_block(conn, block);
+        if (r)
+            answer_give_back(&x->request, block);
+    }
+    return r;
+}
+
+static void drop_stream(struct request *request)
+{
+    struct stream_block *block;
+
+    while ((block = answer_take(request)))
+        answer_give_back(request, block);
+}
+
+void conn_take_answer(struct request *request)
+{
+    struct exchange *x = exchange_of(request);
+    struct conn *conn = x->conn;
+    uint64_t before;
+
+    if (!conn || (x->refused_status && conn->phase == CONN_BUSY)) {
+        drop_stream(request);
+        return;
+    }
+    before = conn->output.pending;
+    if (add_stream(conn))
+        conn_hang_up(conn);
+    else
+        push(conn, conn->output.pending - before);
+}
+
+/* The last chunk and the trailer fields. */
+static int add_tail(struct conn *conn)
+{
+    const struct header *trailers;
+    size_t n = answer_trailers(&conn->exchange->request, &trailers);
+    struct strbuf tail = {0};
+    int r;
+
+    strbuf_adds(&tail, "0\r\n");
+    for (size_t i = 0; i < n; i++)
+        strbuf_addf(&tail, "%s: %s\r\n", trailers[i].name, trailers[i].value);
+    strbuf_adds(&tail, "\r\n");
+    r = output_add_copy(&conn->output, strbuf_cstr(&tail), tail.len);
+    strbuf_free(&tail);
+    return r;
+}
+
+void conn_end_answer(struct conn *conn)
+{
+    struct exchange *x = conn->exchange;
+    uint64_t before = conn->output.pending;
+    int r = answer_is_whole(&x->request) ? add_stream(conn) : -1;
+
+    if (!r && is_chunked(x) && reply_has_body(x))
+        r = add_tail(conn);
+    if (r) {
+        conn_break_answer(conn);
+        return;
+    }
+    if (conn->receiving) {
+        /* What the client has yet to send of its body stands in front of any next request. */
+        conn_stop_receiving(conn);
+        x->linger = true;
+    }
+    conn->phase = CONN_WRITING;
+    conn_state_update(conn);
+    push(conn, conn->output.pending - before);
+}
+
+void conn_break_answer(struct conn *conn)
+{
+    const struct exchange *x = conn->exchange;
+
+    if (x->http10 && answer_length(&x->request) == ANSWER_UNKNOWN) {
+        /* connect(2): this dissolves the association, tcp(7) by a reset; a FIN would look like the
+         * end of the answer. */
+        const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+
+        (void)!connect(conn->fd, &nowhere, sizeof nowhere);
+    }
+    conn_abort(conn);
+}
