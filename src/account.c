@@ -25,33 +25,27 @@ void account_task_submitted(struct exchange *x)
         stats_add(&x->part->submitted, 1);
 }
 
-static enum pool_result result_of(const struct request *request)
-{
-    if (!request->result)
-        return POOL_RESULT_OK;
-    return request->result == -ECANCELED ? POOL_RESULT_CANCELLED : POOL_RESULT_ERROR;
-}
-
 void account_task_returned(struct exchange *x, int64_t now)
 {
     const struct request *request = &x->request;
     const struct task *task = &request->task;
-    struct meter *meter = request->snapshot->pool_meters[request->route->pool_index];
+    const struct snapshot *snapshot = request->snapshot;
+    /* Not x->part: a request that has timed out is over before its task. */
+    struct route_part *route =
+        meter_route_part(snapshot->route_meters[request->route->index], x->loop->index);
     struct pool_part *pool;
     struct exchange_times times;
 
-    if (x->part)
-        stats_add(&x->part->returned, 1);
+    if (route)
+        stats_add(&route->returned, 1);
     if (!task->started_ns)
         return;
     exchange_times(x, now, &times);
-    pool = meter_pool_part(meter, x->loop->index);
-    if (pool) {
-        stats_add(&pool->results[result_of(request)], 1);
+    pool = meter_pool_part(snapshot->pool_meters[request->route->pool_index], x->loop->index);
+    if (pool)
         pool_part_add_task(pool, times.queue_ns, times.run_ns, now);
-    }
-    if (x->part)
-        route_part_add_task(x->part, times.queue_ns, times.run_ns, now);
+    if (route)
+        route_part_add_task(route, times.queue_ns, times.run_ns, now);
 }
 
 void account_end(struct exchange *x, int64_t now)

@@ -45,7 +45,8 @@ static int run(struct request *request, const void *settings)
         struct pool_stats stats;
 
         pool_get_stats(snapshot->pools[i], &stats);
-        if (stats.queued && stats.queued >= stats.queue_depth &&
+        if (stats.books.queued > stats.parked &&
+            stats.books.queued - stats.parked >= stats.queue_depth &&
             stats.oldest_wait_ns > s->ready_grace)
             return respond_full(request, snapshot->conf->pools[i].name, stats.oldest_wait_ns);
     }

@@ -7,6 +7,7 @@
 #include "conf.h"
 
 #include "conf_file.h"
+#include "conf_pools.h"
 #include "http_method.h"
 #include "listen_address.h"
 #include "params.h"
@@ -140,6 +141,16 @@ char *conf_resolve_path(const struct conf *conf, const char *path)
     return strbuf_take(&full);
 }
 
+static bool valid_header_name(const char *name)
+{
+    static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ"; /* tchar, RFC 9110, 5.6.2 */
+
+    return *name && name[strspn(name, token)] == '\0';
+}
+
+#define HEADER_NAME_ALLOWED "letters, digits and !#$%&'*+-.^_`|~"
+
 /* ---- completing ------------------------------------------------------------------------------ */
 
 struct loader {
@@ -153,20 +164,14 @@ static const char *locate(const struct conf_check *check, const char *option)
     return conf_places_route(check->source, check->route->index, option);
 }
 
-static int add_default_pool(struct conf *conf)
+static struct conf_check check_of(const struct loader *l, struct conf_route *route)
 {
-    struct conf_pool *pools;
-
-    if (conf_find_pool(conf, "default") >= 0)
-        return 0;
-    pools = reallocarray(conf->pools, conf->n_pools + 1, sizeof *pools);
-    if (!pools)
-        return -ENOMEM;
-    conf->pools = pools;
-    memmove(pools + 1, pools, conf->n_pools * sizeof *pools);
-    conf->n_pools++;
-    pools[0] = (struct conf_pool){.name = strdup("default")};
-    return pools[0].name ? option_set_defaults(conf_pool_options, &pools[0]) : -ENOMEM;
+    return (struct conf_check){.conf = l->conf,
+                               .route = route,
+                               .needs = &route->needs,
+                               .faults = l->faults,
+                               .locate = locate,
+                               .source = l->places};
 }
 
 static int add_default_listener(struct loader *l)
@@ -218,6 +223,12 @@ static void check_listener(struct loader *l, const struct conf_listener *listene
                             "listeners.%s.address: \"%s\" is the address of the listener \"%s\" "
                             "too; allowed: an address of its own",
                             listener->name, listener->address, other->name);
+    if (listener->queue_budget_header && !valid_header_name(listener->queue_budget_header))
+        conf_faults_add(
+            l->faults,
+            conf_places_section(l->places, "listeners", listener->name, "queue_budget_header"),
+            "listeners.%s.queue_budget_header: \"%s\" is no header name; allowed: %s",
+            listener->name, listener->queue_budget_header, HEADER_NAME_ALLOWED);
     strbuf_free(&why);
 }
 
@@ -271,7 +282,8 @@ static void resolve_names(struct conf_route *route, const struct conf_check *che
 {
     const struct conf *conf = check->conf;
 
-    if (route->action && route->action->blocking && route->pool) {
+    if (route->action && route->action->blocking && route->pool &&
+        strcmp(route->pool, CONF_DEDICATED)) {
         route->pool_index = conf_find_pool(conf, route->pool);
         if (route->pool_index < 0)
             conf_check_pool(check, "pool", route->pool);
@@ -312,14 +324,6 @@ static bool reserved_header(const char *name)
     return false;
 }
 
-static bool valid_header_name(const char *name)
-{
-    static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ"; /* tchar, RFC 9110, 5.6.2 */
-
-    return *name && name[strspn(name, token)] == '\0';
-}
-
 static bool valid_header_value(const char *value)
 {
     for (; *value; value++)
@@ -357,10 +361,8 @@ static int build_header_block(struct conf_route *route, const struct conf_check 
         const struct pair *header = &route->headers.items[i];
 
         if (!valid_header_name(header->name))
-            conf_check_fault(check, "headers",
-                             "\"%s\" is no header name; allowed: letters, digits "
-                             "and !#$%%&'*+-.^_`|~",
-                             header->name);
+            conf_check_fault(check, "headers", "\"%s\" is no header name; allowed: %s",
+                             header->name, HEADER_NAME_ALLOWED);
         else if (reserved_header(header->name))
             conf_check_fault(check, "headers",
                              "\"%s\" is written by the daemon itself; allowed: "
@@ -407,12 +409,7 @@ static int add_to_router(struct loader *l, const struct conf_route *route,
 
 static int complete_route(struct loader *l, struct conf_route *route)
 {
-    const struct conf_check check = {.conf = l->conf,
-                                     .route = route,
-                                     .needs = &route->needs,
-                                     .faults = l->faults,
-                                     .locate = locate,
-                                     .source = l->places};
+    const struct conf_check check = check_of(l, route);
     int r;
 
     resolve_names(route, &check);
@@ -428,10 +425,20 @@ static int complete_route(struct loader *l, struct conf_route *route)
     return r;
 }
 
+/* Before any route is completed: actions may speak of other routes' pools. */
+static int identify_route(struct loader *l, size_t index)
+{
+    struct conf_route *route = &l->conf->routes[index];
+    const struct conf_check check = check_of(l, route);
+
+    route->index = index;
+    return conf_pools_identify(l->conf, route, &check);
+}
+
 static int complete(struct loader *l)
 {
     struct conf *conf = l->conf;
-    int r = add_default_pool(conf);
+    int r = conf_pools_add_default(conf);
 
     if (!r)
         r = add_default_listener(l);
@@ -439,10 +446,12 @@ static int complete(struct loader *l)
         r = -ENOMEM;
     if (!r)
         check_listeners(l);
-    for (size_t i = 0; i < conf->n_routes && !r; i++) {
-        conf->routes[i].index = i;
+    if (!r)
+        conf_pools_check(conf, l->places, l->faults);
+    for (size_t i = 0; i < conf->n_routes && !r; i++)
+        r = identify_route(l, i);
+    for (size_t i = 0; i < conf->n_routes && !r; i++)
         r = complete_route(l, &conf->routes[i]);
-    }
     return r;
 }
 
@@ -477,6 +486,7 @@ static void free_route(struct conf_route *route)
         template_free(route->header_templates[i]);
     free(route->header_templates);
     params_release(&route->params);
+    free(route->key);
     option_clear_all(conf_route_options, route);
 }
 

@@ -104,17 +104,29 @@ struct conf_listener {
     char *name;
     char *address;
     int64_t mode;
+    char *queue_budget_header; /* NULL: none */
 };
 
 enum conf_spawn { CONF_SPAWN_EAGER, CONF_SPAWN_ON_DEMAND };
+enum conf_discipline { CONF_FIFO, CONF_FAIR, CONF_CODEL_LIFO };
 
 struct conf_pool {
     char *name;
     int64_t threads; /* OPTION_WORD: see conf_pool_threads */
     int64_t queue_depth;
-    int64_t spawn; /* enum conf_spawn */
-    int64_t stack_size;
+    int64_t queue_timeout; /* ns; 0: none */
+    int64_t discipline;    /* enum conf_discipline */
+    int64_t codel_target;  /* ns */
+    int64_t codel_window;  /* ns */
+    int64_t spawn;         /* enum conf_spawn */
+    int64_t idle_timeout;  /* ns; 0: none */
+    int64_t nice;
+    int64_t stack_size; /* bytes */
+    bool dedicated;     /* made for one route; not in the file */
 };
+
+/* What stands for a pool of the route's own, and begins the names of those. */
+#define CONF_DEDICATED "dedicated"
 
 enum { CONF_NO_POOL = -1 };
 
@@ -125,6 +137,10 @@ struct conf_route {
     struct string_list listener;
     char *action_name;
     char *pool;
+    int64_t concurrency;   /* 0: no cap */
+    int64_t max_queue;     /* OPTION_WORD: see conf_route_max_queue */
+    int64_t timeout;       /* ns; 0: none */
+    int64_t queue_timeout; /* ns; OPTION_WORD: see conf_route_queue_timeout */
     int64_t max_body_size; /* bytes; OPTION_WORD: the server's */
     struct pair_list headers;
     struct group_list params; /* struct param, params.h */
@@ -135,6 +151,7 @@ struct conf_route {
     uint64_t listener_mask; /* bit i: conf->listeners[i] */
     int pool_index;         /* into conf->pools, CONF_NO_POOL for loop actions */
     unsigned needs;         /* enum action_need of its params and templates */
+    char *key;              /* tells it from all other routes, over reloads too */
     char *header_block;     /* `headers` as they go out, CRLF after each; "" when none */
     struct template **header_templates; /* [i] for headers.items[i]; NULL: it is in the block */
     bool has_header_templates;
@@ -178,6 +195,10 @@ void conf_free(struct conf *conf);
 unsigned conf_pool_threads(const struct conf_pool *pool);
 /* Event loops with "auto" worked out: one per CPU of the affinity mask. */
 unsigned conf_server_loops(const struct conf_server *server);
+
+/* What a route of a pool does not say itself. */
+unsigned conf_route_max_queue(const struct conf *conf, const struct conf_route *route);
+int64_t conf_route_queue_timeout(const struct conf *conf, const struct conf_route *route);
 
 /* The version of libconfig, for --version. */
 const char *conf_parser_version(void);

@@ -31,6 +31,8 @@ void conf_dump(const struct conf *conf, struct strbuf *out)
     }
     strbuf_adds(out, "};\npools: {\n");
     for (size_t i = 0; i < conf->n_pools; i++) {
+        if (conf->pools[i].dedicated)
+            continue;
         strbuf_addf(out, "    %s: {\n", conf->pools[i].name);
         print_rows(conf_pool_options, &conf->pools[i], "        ", NULL, true, out);
         strbuf_adds(out, "    };\n");

@@ -9,6 +9,7 @@
 static const char *const word_auto[] = {"auto", NULL};
 static const char *const log_levels[] = {"error", "warning", "notice", "info", "debug", NULL};
 static const char *const half_close_kinds[] = {"abort", "serve", NULL};
+static const char *const disciplines[] = {"fifo", "fair", "codel-lifo", NULL};
 static const char *const spawn_kinds[] = {"eager", "on-demand", NULL};
 
 const struct option_row conf_server_options[] = {
@@ -51,6 +52,9 @@ const struct option_row conf_listener_options[] = {
      OPTION_REQUIRED, NULL, "\"HOST:PORT\", \"[IPV6]:PORT\", \"PORT\" or \"unix:PATH\"."},
     {"mode", OPTION_MODE, offsetof(struct conf_listener, mode), "0660", 0, 0777, NULL, 0, NULL,
      "The file mode of a unix socket."},
+    {"queue_budget_header", OPTION_STRING, offsetof(struct conf_listener, queue_budget_header),
+     NULL, 1, 64, NULL, 0, NULL,
+     "The request header by which trusted clients say how long their request may wait for a thread."},
     {0},
 };
 
@@ -59,8 +63,24 @@ const struct option_row conf_pool_options[] = {
      "threads", "Threads of the pool; \"auto\" is min(32, CPUs + 4) by the affinity mask."},
     {"queue_depth", OPTION_INT, offsetof(struct conf_pool, queue_depth), "400", 0, 1000000, NULL, 0,
      "tasks", "Tasks that may wait for a thread; with 0 a task runs at once or is refused."},
+    {"queue_timeout", OPTION_DURATION, offsetof(struct conf_pool, queue_timeout), "0", 0,
+     3600 * NS_PER_SEC, NULL, 0, "seconds", "The longest wait in the queue: 503; with 0 none."},
+    {"discipline", OPTION_ENUM, offsetof(struct conf_pool, discipline), "fifo", 0, 0, disciplines,
+     0, NULL,
+     "Who runs next: the oldest task, routes turn by turn, or the newest while overloaded."},
+    {"codel_target", OPTION_DURATION, offsetof(struct conf_pool, codel_target), "5ms", NS_PER_MS,
+     60 * NS_PER_SEC, NULL, 0, "seconds",
+     "codel-lifo: the longest wait while the pool is overloaded."},
+    {"codel_window", OPTION_DURATION, offsetof(struct conf_pool, codel_window), "100ms", NS_PER_MS,
+     60 * NS_PER_SEC, NULL, 0, "seconds",
+     "codel-lifo: a queue that has not been empty for so long is an overload."},
     {"spawn", OPTION_ENUM, offsetof(struct conf_pool, spawn), "eager", 0, 0, spawn_kinds, 0, NULL,
      "When threads are made: all at start, or one whenever none is idle."},
+    {"idle_timeout", OPTION_DURATION, offsetof(struct conf_pool, idle_timeout), "0", 0,
+     24 * 3600 * NS_PER_SEC, NULL, 0, "seconds",
+     "On demand only: an idle thread ends after this long; with 0 never."},
+    {"nice", OPTION_INT, offsetof(struct conf_pool, nice), "0", 0, 19, NULL, 0, NULL,
+     "How far the threads step back behind the event loops; for new threads."},
     {"stack_size", OPTION_SIZE, offsetof(struct conf_pool, stack_size), "256k", MIB / 16, 64 * MIB,
      NULL, 0, "bytes", "The stack of a thread; a reload changes it for new threads."},
     {0},
@@ -76,7 +96,19 @@ const struct option_row conf_route_options[] = {
     {"action", OPTION_STRING, offsetof(struct conf_route, action_name), NULL, 1, 64, NULL,
      OPTION_REQUIRED, NULL, "What the route does."},
     {"pool", OPTION_STRING, offsetof(struct conf_route, pool), "default", 1, 64, NULL,
-     OPTION_BLOCKING, NULL, "The pool whose threads run a blocking action."},
+     OPTION_BLOCKING, NULL,
+     "The pool whose threads run a blocking action; \"dedicated\": a thread for each request."},
+    {"concurrency", OPTION_INT, offsetof(struct conf_route, concurrency), "0", 0, 4096, NULL,
+     OPTION_BLOCKING, "requests", "At most so many of the route run at one time; 0: no cap."},
+    {"max_queue", OPTION_INT, offsetof(struct conf_route, max_queue), NULL, 0, 1000000, NULL,
+     OPTION_BLOCKING | OPTION_INHERIT, "requests",
+     "At most so many of the route wait for its turn; default: the pool's queue_depth."},
+    {"timeout", OPTION_DURATION, offsetof(struct conf_route, timeout), "0", 0,
+     24 * 3600 * NS_PER_SEC, NULL, OPTION_BLOCKING, "seconds",
+     "The longest run of the action: 504; with 0 none."},
+    {"queue_timeout", OPTION_DURATION, offsetof(struct conf_route, queue_timeout), NULL, 0,
+     3600 * NS_PER_SEC, NULL, OPTION_BLOCKING | OPTION_INHERIT, "seconds",
+     "The route's own queue_timeout; default: the pool's."},
     {"max_body_size", OPTION_SIZE, offsetof(struct conf_route, max_body_size), NULL, 0, 1024 * MIB,
      NULL, OPTION_INHERIT, "bytes", "The route's own max_body_size; default: the server's."},
     {"headers", OPTION_PAIRS, offsetof(struct conf_route, headers), NULL, 0, 0, NULL,

@@ -97,6 +97,13 @@ void conn_take_answer(struct request *request);
 void conn_end_answer(struct conn *conn);
 void conn_break_answer(struct conn *conn);
 
+/* The worker has not ended, but its time is over.  Before the head is out: the client's request goes
+ * on in an exchange of its own, which is returned; `task` keeps its task and has no client any more.
+ * NULL: out of memory, and the connection is closed. */
+struct exchange *conn_detach_task(struct exchange *task);
+/* Behind the head: the answer is broken off, the connection closed. */
+void conn_break_off(struct conn *conn);
+
 /* For the output's event; `conn` is a struct conn. */
 void conn_on_writable(evutil_socket_t fd, short what, void *conn);
 

@@ -9,6 +9,7 @@
  * and costs a bounded amount of memory.  HTTP/1.0 knows no chunks: there the end of the connection is
  * the end of the answer, and one that is broken off ends in a reset instead. */
 #include "answer_stream.h"
+#include "body_stream.h"
 #include "clock.h"
 #include "conf.h"
 #include "conn.h"
@@ -228,16 +229,43 @@ void conn_end_answer(struct conn *conn)
     push(conn, conn->output.pending - before);
 }
 
-void conn_break_answer(struct conn *conn)
+/* Sees to it that the end of the connection does not look like the end of the answer. */
+static void spoil_end(struct conn *conn)
 {
     const struct exchange *x = conn->exchange;
+    /* connect(2): this dissolves the association, tcp(7) by a reset; a FIN would do as the end. */
+    const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
 
-    if (x->http10 && answer_length(&x->request) == ANSWER_UNKNOWN) {
-        /* connect(2): this dissolves the association, tcp(7) by a reset; a FIN would look like the
-         * end of the answer. */
-        const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
-
+    if (x->http10 && answer_length(&x->request) == ANSWER_UNKNOWN)
         (void)!connect(conn->fd, &nowhere, sizeof nowhere);
-    }
+}
+
+void conn_break_answer(struct conn *conn)
+{
+    spoil_end(conn);
     conn_abort(conn);
+}
+
+void conn_break_off(struct conn *conn)
+{
+    spoil_end(conn);
+    conn_hang_up(conn);
+}
+
+struct exchange *conn_detach_task(struct exchange *task)
+{
+    struct conn *conn = task->conn;
+    struct exchange *answer = exchange_split(task);
+
+    if (!answer) {
+        conn_hang_up(conn);
+        return NULL;
+    }
+    conn->exchange = answer;
+    if (conn->receiving) {
+        conn_stop_receiving(conn);
+        body_stream_end(&task->request, -ECANCELED);
+        answer->close = answer->linger = true;
+    }
+    return answer;
 }

@@ -2,14 +2,19 @@
  *
  * Loop actions run right here.  Blocking ones become tasks; those of one turn of the loop gather in
  * the loop's batches and are submitted together when the turn ends, so that a pool's lock is taken
- * once and one worker at most is woken, however many requests a turn has brought. */
+ * once and one worker at most is woken, however many requests a turn has brought.
+ *
+ * A task whose wait or run is limited has a timer of the loop, which asks the pool whether the time is
+ * over.  A task that runs for too long cannot be stopped from outside: its client gets the answer at
+ * once, by an exchange of its own, while the task is cancelled, keeps its thread until it ends, and
+ * comes back to an exchange that has no client any more. */
 #include "dispatch.h"
 
 #include "account.h"
 #include "action.h"
 #include "answer_stream.h"
+#include "clock.h"
 #include "conn.h"
-#include "hold.h"
 #include "intake.h"
 #include "log.h"
 #include "loop.h"
@@ -33,6 +38,8 @@ static void run_task(struct task *task)
 
     request_hand_over(request, REQUEST_OF_LOOP, REQUEST_OF_POOL);
     request->result = action_of(route->action)->run(request, route->settings);
+    if (request->result)
+        task->result = request->result == -ECANCELED ? TASK_RESULT_CANCELLED : TASK_RESULT_ERROR;
     request_hand_over(request, REQUEST_OF_POOL, REQUEST_OF_LOOP);
 }
 
@@ -58,53 +65,92 @@ static void log_broken(const struct request *request)
 
 enum { RETRY_AFTER_MIN = 1, RETRY_AFTER_MAX = 30 };
 
-/* Seconds until the queue as it stands has been worked off, by the mean run time so far. */
-static unsigned retry_after(struct pool *pool)
+/* Seconds until a place is likely to be free, by what waits and how fast it has been worked off of
+ * late; up to half as much again at random, so that those who were refused together do not come back
+ * together. */
+static unsigned retry_after(struct exchange *x)
 {
-    struct pool_stats stats;
+    struct lane_stats stats;
     double seconds;
 
-    pool_get_stats(pool, &stats);
-    if (!stats.ran)
-        return RETRY_AFTER_MIN;
-    seconds = (double)stats.run_ns / (double)stats.ran / (double)NS_PER_SEC *
-              (double)(stats.queued + stats.busy) / (double)stats.threads;
+    lane_get_stats(x->request.task.lane, &stats);
+    seconds = (double)stats.expected_wait_ns / (double)NS_PER_SEC;
+    seconds *= 1 + (double)loop_random(x->loop) / (double)UINT32_MAX / 2;
     if (seconds >= RETRY_AFTER_MAX)
         return RETRY_AFTER_MAX;
     return seconds <= RETRY_AFTER_MIN ? RETRY_AFTER_MIN : (unsigned)(seconds + 0.999);
 }
 
+static void add_retry_after(struct exchange *x)
+{
+    char *seconds = arena_alloc(&x->request.arena, 16);
+
+    if (!seconds)
+        return;
+    snprintf(seconds, 16, "%u", retry_after(x));
+    response_add_header(&x->request, "Retry-After", seconds);
+}
+
+static void describe_refusal(struct request *request, enum task_end reason)
+{
+    const char *pool = pool_name(pool_of(request));
+
+    switch (reason) {
+    case TASK_QUEUE_FULL:
+        problem_respond(request, 503, "queue_full",
+                        "every thread of the pool \"%s\" is busy and its queue is full", pool);
+        break;
+    case TASK_QUEUE_TIMEOUT:
+        problem_respond(request, 503, "queue_timeout",
+                        "no thread of the pool \"%s\" is free within the time that the request "
+                        "may wait",
+                        pool);
+        break;
+    case TASK_ROUTE_FULL:
+        problem_respond(request, 503, "route_full",
+                        "as many requests of this route run and wait as may do so");
+        break;
+    default:
+        problem_respond(request, 503, "draining", "the daemon is stopping");
+        break;
+    }
+}
+
+static void log_refusal(const struct request *request, enum task_end reason)
+{
+    static const char *const reasons[TASK_END_COUNT] = {
+        [TASK_QUEUE_FULL] = "queue full",
+        [TASK_QUEUE_TIMEOUT] = "waited too long",
+        [TASK_ROUTE_FULL] = "route full",
+    };
+    static struct log_limit limits[TASK_END_COUNT] = {
+        [TASK_QUEUE_FULL] = {.interval_ns = NS_PER_SEC},
+        [TASK_QUEUE_TIMEOUT] = {.interval_ns = NS_PER_SEC},
+        [TASK_ROUTE_FULL] = {.interval_ns = NS_PER_SEC},
+    };
+
+    if (reasons[reason])
+        log_limited(&limits[reason], LOG_LEVEL_WARNING,
+                    "pool %s: %s, request %s for route %s refused", pool_name(pool_of(request)),
+                    reasons[reason], request->id, request->route->path);
+}
+
+/* The task did not run, for this reason, and is ours again. */
 static void refuse(struct exchange *x, enum task_end reason)
 {
-    static struct log_limit limit = {.interval_ns = NS_PER_SEC};
-    struct request *request = &x->request;
-    struct pool *pool = pool_of(request);
-    char *seconds = arena_alloc(&request->arena, 16);
-
     if (!x->conn) {
         exchange_end(x);
         return;
     }
-
-    if (reason == TASK_DRAINING)
-        problem_respond(request, 503, "draining", "the daemon is stopping");
-    else
-        problem_respond(request, 503, "queue_full",
-                        "every thread of the pool \"%s\" is busy and its queue is full",
-                        pool_name(pool));
-    if (reason == TASK_QUEUE_FULL)
-        log_limited(&limit, LOG_LEVEL_WARNING,
-                    "pool %s: queue full, request %s for route %s refused", pool_name(pool),
-                    request->id, request->route->path);
-    if (seconds) {
-        snprintf(seconds, 16, "%u", retry_after(pool));
-        response_add_header(request, "Retry-After", seconds);
-    }
+    describe_refusal(&x->request, reason);
+    log_refusal(&x->request, reason);
+    add_retry_after(x);
     reply_send(x);
 }
 
 static void take_back(struct exchange *x)
 {
+    loop_timer_stop(x->loop, &x->timer);
     x->with_pool = false;
     account_task_returned(x, clock_now_ns());
 }
@@ -174,6 +220,97 @@ static void on_task_done(struct mail *mail)
         end_action(x);
 }
 
+/* ---- deadlines ------------------------------------------------------------------------------- */
+
+static void on_deadline(struct loop_timer *timer);
+
+/* Without memory for the timer the limit is lost, not the request. */
+static void look_at(struct exchange *x, int64_t at_ns)
+{
+    static struct log_limit limit = {.interval_ns = NS_PER_SEC};
+
+    if (at_ns != INT64_MAX && loop_timer_set(x->loop, &x->timer, at_ns, on_deadline))
+        log_limited(&limit, LOG_LEVEL_ERROR, "request %s: no memory for its timeout",
+                    x->request.id);
+}
+
+/* The task runs for too long: its client is answered, the task goes on without one. */
+static void end_for_timeout(struct exchange *x)
+{
+    static struct log_limit limit = {.interval_ns = NS_PER_SEC};
+    const struct request *request = &x->request;
+    struct exchange *answer;
+
+    log_limited(&limit, LOG_LEVEL_WARNING,
+                "request %s: route %s: timed out; its thread of pool %s is busy until it ends",
+                request->id, request->route->path, pool_name(pool_of(request)));
+    if (x->conn->phase == CONN_STREAMING) {
+        conn_break_off(x->conn);
+        return;
+    }
+    answer = conn_detach_task(x);
+    if (!answer)
+        return;
+    problem_respond(&answer->request, 504, "timeout", "the action has run for longer than it may");
+    reply_send(answer);
+}
+
+static void on_deadline(struct loop_timer *timer)
+{
+    struct exchange *x = container_of(timer, struct exchange, timer);
+    struct task *task = &x->request.task;
+    int64_t again;
+
+    switch (pool_look(pool_of(&x->request), task, clock_now_ns(), &again)) {
+    case POOL_GOES_ON:
+        look_at(x, again);
+        break;
+    case POOL_WAITED:
+        take_back(x);
+        refuse(x, TASK_QUEUE_TIMEOUT);
+        break;
+    case POOL_TIMED_OUT:
+        end_for_timeout(x);
+        break;
+    }
+}
+
+static int64_t least_set(int64_t a, int64_t b)
+{
+    if (!a || !b)
+        return a ? a : b;
+    return a < b ? a : b;
+}
+
+/* What limits the task, and the timer that sees to it. */
+static void set_limits(struct exchange *x)
+{
+    const struct request *request = &x->request;
+    const struct conf *conf = request->snapshot->conf;
+    const struct conf_route *route = request->route;
+    const struct conf_pool *pool = &conf->pools[route->pool_index];
+    struct task *task = &x->request.task;
+    int64_t first;
+
+    task->queue_budget_ns = x->queue_budget_ns;
+    task->queue_timeout_ns = least_set(conf_route_queue_timeout(conf, route), x->queue_budget_ns);
+    task->run_timeout_ns = route->timeout;
+    first = least_set(task->queue_timeout_ns, task->run_timeout_ns);
+    if (pool->discipline == CONF_CODEL_LIFO)
+        first = least_set(first, pool->codel_target);
+    if (first)
+        look_at(x, clock_now_ns() + first);
+}
+
+/* ---- batches --------------------------------------------------------------------------------- */
+
+/* The exchange's task leaves its batch for the pool. */
+static void release(struct exchange *x)
+{
+    x->batched = false;
+    set_limits(x);
+}
+
 static void flush_batch(struct loop_batch *batch)
 {
     static struct log_limit limit = {.interval_ns = NS_PER_SEC};
@@ -184,7 +321,7 @@ static void flush_batch(struct loop_batch *batch)
 
     batch->tasks = (struct task_list){0};
     for (task = tasks.first; task; task = task->next)
-        exchange_of(container_of(task, struct request, task))->batched = false;
+        release(exchange_of(container_of(task, struct request, task)));
     r = pool_submit(pool, &tasks, &refused);
     if (r)
         log_limited(&limit, LOG_LEVEL_ERROR,
@@ -218,6 +355,7 @@ static void enqueue(struct exchange *x)
     request->take_answer = conn_take_answer;
     task->run = run_task;
     task->done.deliver = on_task_done;
+    task->lane = request->snapshot->lanes[request->route->index];
     while (i < loop->n_batches && loop->batches[i].pool != pool)
         i++;
     if (i == LOOP_MAX_BATCHES) {
@@ -246,7 +384,8 @@ static void unbatch(struct exchange *x)
 
 void dispatch_abandon(struct exchange *x)
 {
-    hold_release(x);
+    list_remove(&x->link);
+    loop_timer_stop(x->loop, &x->timer);
     if (x->batched)
         unbatch(x);
     else if (x->with_pool && !pool_withdraw(pool_of(&x->request), &x->request.task))
@@ -274,7 +413,7 @@ void dispatch_refuse(struct exchange *x, int status, const char *detail)
 {
     x->refused_status = status;
     x->refused_detail = detail;
-    hold_release(x);
+    loop_timer_stop(x->loop, &x->timer);
     if (x->batched)
         unbatch(x);
     else if (x->with_pool && !pool_withdraw(pool_of(&x->request), &x->request.task))
@@ -293,6 +432,7 @@ void dispatch_run(struct exchange *x)
         run_here(x);
         reply_send(x);
     } else if (x->loop->refusing) {
+        request->task.lane = request->snapshot->lanes[route->index];
         refuse(x, TASK_DRAINING);
     } else {
         enqueue(x);

@@ -23,6 +23,7 @@ struct exchange *exchange_begin(struct loop *loop)
     }
     /* Not the arena's memory: clearing a KiB for each request would be felt. */
     memset(exchange, 0, offsetof(struct exchange, id));
+    list_init(&exchange->link);
     exchange->loop = loop;
     exchange->begun_ns = clock_now_ns();
     exchange->id[0] = '\0';
@@ -40,12 +41,54 @@ static void free_streams(struct request *request)
     answer_free(request);
 }
 
+static const char *copy_text(struct arena *arena, const char *text)
+{
+    const char *copy = text ? arena_strndup(arena, text, strlen(text)) : NULL;
+
+    return copy ? copy : "";
+}
+
+struct exchange *exchange_split(struct exchange *from)
+{
+    struct exchange *to = exchange_begin(from->loop);
+    struct request *request;
+
+    if (!to)
+        return NULL;
+    request = &to->request;
+    snapshot_unref(request->snapshot);
+    request->snapshot = snapshot_ref(from->request.snapshot);
+    request->route = from->request.route;
+    request->method = from->request.method;
+    request->method_name = copy_text(&request->arena, from->request.method_name);
+    request->target.data = copy_text(&request->arena, from->request.target.data);
+    request->target.len = strlen(request->target.data);
+    memcpy(to->id, from->id, sizeof to->id);
+    /* The request is counted with its answer.  The task's times are settled up to now. */
+    to->part = from->part;
+    from->part = NULL;
+    to->begun_ns = from->begun_ns;
+    request->task.submitted_ns = from->request.task.submitted_ns;
+    request->task.started_ns = from->request.task.started_ns;
+    request->task.finished_ns = clock_now_ns();
+    to->http10 = from->http10;
+    to->close = from->close;
+    to->linger = from->linger;
+    to->conn = from->conn;
+    to->ev = from->ev;
+    from->conn = NULL;
+    from->ev = NULL;
+    return to;
+}
+
 void exchange_end(struct exchange *exchange)
 {
     struct loop *loop = exchange->loop;
 
     if (exchange->part)
         account_end(exchange, clock_now_ns());
+    list_remove(&exchange->link);
+    loop_timer_stop(loop, &exchange->timer);
     strbuf_free(&exchange->body);
     if (exchange->request.body_stream || exchange->request.answer)
         free_streams(&exchange->request);

@@ -4,9 +4,9 @@
 #define HANDOFFD_EXCHANGE_H
 
 #include "list.h"
+#include "loop_timer.h"
 #include "request.h"
 #include "str.h"
-#include "timer_heap.h"
 
 #include <stdbool.h>
 
@@ -19,9 +19,8 @@ enum { EXCHANGE_ARENA_SIZE = 1024, EXCHANGE_ID_SIZE = 129 };
 
 struct exchange {
     struct request request;
-    struct list link;       /* among the spare ones of the loop */
-    struct timer_node hold; /* when its answer is held, hold.c */
-    void (*send)(struct exchange *exchange);
+    struct list link;        /* among the loop's spare ones, or those whose answer is held */
+    struct loop_timer timer; /* ends the holding of its answer, or is its task's next deadline */
     struct loop *loop;
     struct conn *conn;         /* NULL: the client has gone */
     struct evhttp_request *ev; /* what evhttp wants answered; NULL until it has asked */
@@ -33,6 +32,7 @@ struct exchange {
     uint64_t body_sent;      /* bytes of the answer's body that have been sent or will be */
     bool answered;           /* the answer has begun to go out */
     bool has_body;
+    int64_t queue_budget_ns; /* the client's own; 0: none */
     bool http10;
     bool with_pool; /* its task has been handed over and has not come back */
     bool batched;   /* ... but waits for the end of the turn to be submitted */
@@ -56,6 +56,11 @@ void exchange_times(const struct exchange *exchange, int64_t now_ns, struct exch
 
 /* A new exchange, in flight, with a reference to the loop's snapshot.  NULL: out of memory. */
 struct exchange *exchange_begin(struct loop *loop);
+
+/* Another exchange for the answer to the same request, which its task leaves behind: same client, same
+ * route, no response yet.  The task stays with `from`, which loses the client.  NULL: out of memory,
+ * and nothing has changed. */
+struct exchange *exchange_split(struct exchange *from);
 
 /* The answer has gone (or will never go). */
 void exchange_end(struct exchange *exchange);

@@ -122,6 +122,28 @@ static void respond_allow(struct exchange *x, unsigned methods)
     add_allow(x, methods);
 }
 
+/* The client's own limit for its wait, where the listener trusts it.  0, or -EINVAL when it makes no
+ * sense, which the response tells. */
+static int read_budget(struct exchange *x, const struct guard_head *head)
+{
+    const struct conf *conf = x->request.snapshot->conf;
+    unsigned listener = server_listener_index(x->conn);
+    const char *name =
+        listener < conf->n_listeners ? conf->listeners[listener].queue_budget_header : NULL;
+    const struct guard_field *field = name ? guard_head_find(head, name) : NULL;
+    const char *text = field ? copy_span(x, head, field->value).data : NULL;
+
+    if (!text || !x->request.route->action->blocking)
+        return 0;
+    if (!parse_duration(text, &x->queue_budget_ns) && x->queue_budget_ns > 0)
+        return 0;
+    problem_respond(
+        &x->request, 400, NULL,
+        "%s: found \"%s\"; allowed: a number of seconds or with a unit, as in \"250ms\"", name,
+        text);
+    return -EINVAL;
+}
+
 static void find_route(struct exchange *x, const struct guard_head *head)
 {
     struct request *request = &x->request;
@@ -136,7 +158,7 @@ static void find_route(struct exchange *x, const struct guard_head *head)
         problem_respond(request, 404, "no_route", "no route matches the path");
     } else {
         request->route = &conf->routes[request->match.route];
-        if (copy_needs(x, head))
+        if (!read_budget(x, head) && copy_needs(x, head))
             problem_respond(request, 503, NULL, "out of memory");
     }
 }

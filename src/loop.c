@@ -71,10 +71,11 @@ struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg)
     list_init(&loop->conns);
     list_init(&loop->fresh);
     list_init(&loop->todo);
+    list_init(&loop->held);
     loop->on_idle = on_idle;
     loop->on_idle_arg = arg;
     list_init(&loop->bindings);
-    loop->hold.fd = -1;
+    loop->timers.fd = -1;
     loop->lag.fd = -1;
     list_init(&loop->free_exchanges);
     r = mailbox_init(&loop->mailbox);
@@ -85,7 +86,7 @@ struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg)
         loop->mail_event =
             event_new(loop->base, loop->mailbox.fd, EV_READ | EV_PERSIST | EV_ET, on_mail, loop);
     if (!r && loop->base)
-        r = hold_init(loop);
+        r = loop_timers_init(loop);
     if (!r && loop->base)
         r = lag_init(loop);
     if (!r && loop->base)
@@ -95,6 +96,7 @@ struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg)
         errno = r ? -r : ENOMEM;
         return NULL;
     }
+    loop->random = random;
     snprintf(loop->id_prefix, sizeof loop->id_prefix, "%016llx", (unsigned long long)random);
     return loop;
 }
@@ -196,7 +198,7 @@ void loop_free(struct loop *loop)
         return;
     server_close_bindings(loop);
     exchange_free_spares(loop);
-    hold_close(loop);
+    loop_timers_close(loop);
     lag_close(loop);
     if (loop->mail_event)
         event_free(loop->mail_event);
@@ -209,6 +211,14 @@ void loop_free(struct loop *loop)
     mailbox_close(&loop->mailbox);
     snapshot_unref(loop->snapshot);
     free(loop);
+}
+
+/* A linear congruential generator, of which the upper half is good enough (D. Knuth, The Art of
+ * Computer Programming 2, 3.3.4). */
+uint32_t loop_random(struct loop *loop)
+{
+    loop->random = loop->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(loop->random >> 32);
 }
 
 const char *loop_date(struct loop *loop)

@@ -7,9 +7,9 @@
 
 #include "clock.h"
 #include "guard.h"
-#include "hold.h"
 #include "lag.h"
 #include "list.h"
+#include "loop_timer.h"
 #include "mailbox.h"
 #include "snapshot.h"
 #include "task.h"
@@ -64,7 +64,8 @@ struct loop {
     unsigned max_connections;   /* this loop's share */
     bool accepting;             /* false: pauses, full or without descriptors */
     struct event *resume_event; /* ends a pause for want of descriptors */
-    struct hold hold;           /* answers that wait for their time */
+    struct loop_timers timers;
+    struct list held; /* exchanges whose answers wait for their time */
     struct lag lag;
     struct list free_exchanges;
     unsigned n_free_exchanges;
@@ -78,6 +79,7 @@ struct loop {
     char date[HTTP_DATE_SIZE];
     char id_prefix[17];
     uint64_t next_id;
+    uint64_t random;
     char scratch[LOOP_SCRATCH_SIZE]; /* where heads and small answers are put together */
     char input[LOOP_INPUT_SIZE];     /* what was read from a socket last */
     struct guard_event guard_event;
@@ -85,6 +87,9 @@ struct loop {
 
 /* The loop of that number among `count`.  NULL with errno set.  `on_idle` as above. */
 struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg), void *arg);
+
+/* A random number, for jitter. */
+uint32_t loop_random(struct loop *loop);
 
 /* The loop whose thread calls; NULL on other threads. */
 struct loop *loop_current(void);

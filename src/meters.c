@@ -6,8 +6,6 @@
 const char *const conn_state_names[CONN_STATE_COUNT] = {"idle", "reading", "answering", "writing",
                                                         "closing"};
 
-const char *const pool_result_names[POOL_RESULT_COUNT] = {"ok", "error", "timeout", "cancelled"};
-
 /* ---- making ---------------------------------------------------------------------------------- */
 
 static void free_route_part(void *memory)

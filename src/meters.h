@@ -51,19 +51,9 @@ struct route_part {
 };
 
 /* How a task that ran has ended. */
-enum pool_result {
-    POOL_RESULT_OK,
-    POOL_RESULT_ERROR,
-    POOL_RESULT_TIMEOUT,
-    POOL_RESULT_CANCELLED,
-    POOL_RESULT_COUNT,
-};
-
-extern const char *const pool_result_names[POOL_RESULT_COUNT];
 
 /* Tasks of one pool that ran, by stats_bounds_fine. */
 struct pool_part {
-    stats_counter results[POOL_RESULT_COUNT];
     struct stats_buckets wait;
     struct stats_buckets run;
     struct stats_latency wait_latency;

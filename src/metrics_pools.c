@@ -12,12 +12,16 @@ struct view {
     struct pool_stats stats;
     struct stats_buckets_sum wait;
     struct stats_buckets_sum run;
-    uint64_t results[POOL_RESULT_COUNT];
 };
 
 static const char *const reasons[TASK_END_COUNT] = {[TASK_QUEUE_FULL] = "queue_full",
+                                                    [TASK_QUEUE_TIMEOUT] = "queue_timeout",
+                                                    [TASK_ROUTE_FULL] = "route_full",
                                                     [TASK_DRAINING] = "draining",
                                                     [TASK_CLIENT_GONE] = "client_gone"};
+
+static const char *const pool_result_names[TASK_RESULT_COUNT] = {"ok", "error", "timeout",
+                                                                 "cancelled"};
 
 static void look(struct view *view, struct pool *pool, const struct meter *meter)
 {
@@ -30,8 +34,6 @@ static void look(struct view *view, struct pool *pool, const struct meter *meter
             continue;
         stats_buckets_sum(&part->wait, &view->wait);
         stats_buckets_sum(&part->run, &view->run);
-        for (int k = 0; k < POOL_RESULT_COUNT; k++)
-            view->results[k] += stats_read(&part->results[k]);
     }
 }
 
@@ -54,7 +56,7 @@ static uint64_t idle(const struct pool_stats *stats)
 
 static uint64_t queued(const struct pool_stats *stats)
 {
-    return stats->queued;
+    return stats->books.queued;
 }
 
 static uint64_t queue_depth(const struct pool_stats *stats)
@@ -70,7 +72,8 @@ static const struct {
     {"handoffd_pool_threads", "Threads that the pool may have.", threads},
     {"handoffd_pool_threads_busy", "Threads that run a task.", busy},
     {"handoffd_pool_threads_idle", "Threads that exist and run nothing.", idle},
-    {"handoffd_pool_queue_length", "Tasks that wait for a thread.", queued},
+    {"handoffd_pool_queue_length", "Tasks that wait, for a thread or for their route's turn.",
+     queued},
     {"handoffd_pool_queue_capacity", "Tasks that may wait for a thread.", queue_depth},
 };
 
@@ -109,20 +112,20 @@ static void write_counters(const struct view *views, size_t n, struct strbuf *ou
                    "Tasks that came to the pool: those that ran, were rejected, wait and run.");
     for (size_t i = 0; i < n; i++)
         metrics_count(out, "handoffd_pool_tasks_submitted_total", strbuf_cstr(&views[i].labels),
-                      views[i].stats.submitted);
+                      views[i].stats.books.submitted);
     metrics_family(out, "handoffd_pool_tasks_total", "counter",
                    "Tasks that ran, by how they ended.");
     for (size_t i = 0; i < n; i++)
-        for (int k = 0; k < POOL_RESULT_COUNT; k++)
+        for (int k = 0; k < TASK_RESULT_COUNT; k++)
             count(out, "handoffd_pool_tasks_total", &views[i], "result", pool_result_names[k],
-                  views[i].results[k]);
+                  views[i].stats.books.results[k]);
     metrics_family(out, "handoffd_pool_rejected_total", "counter",
                    "Tasks that did not run, by the reason.");
     for (size_t i = 0; i < n; i++)
         for (int k = 0; k < TASK_END_COUNT; k++)
             if (reasons[k])
                 count(out, "handoffd_pool_rejected_total", &views[i], "reason", reasons[k],
-                      views[i].stats.refused[k]);
+                      views[i].stats.books.refused[k]);
 }
 
 static void write_histograms(const struct view *views, size_t n, struct strbuf *out)

@@ -2,13 +2,14 @@
 
 #include "clock.h"
 
-const char *const pool_json_fields[] = {"threads", "active",    "busy",        "idle",
-                                        "queued",  "available", "queue_depth", NULL};
+const char *const pool_json_fields[] = {"threads",   "active",      "busy",   "idle", "queued",
+                                        "available", "queue_depth", "parked", NULL};
 
 uint64_t pool_json_field(const struct pool_stats *stats, size_t i)
 {
-    const unsigned values[] = {stats->threads, stats->active,    stats->busy,       stats->idle,
-                               stats->queued,  stats->available, stats->queue_depth};
+    const unsigned values[] = {stats->threads,     stats->active,       stats->busy,
+                               stats->idle,        stats->books.queued, stats->available,
+                               stats->queue_depth, stats->parked};
 
     return values[i];
 }
@@ -16,6 +17,42 @@ uint64_t pool_json_field(const struct pool_stats *stats, size_t i)
 static double mean_ms(uint64_t sum_ns, uint64_t count)
 {
     return count ? (double)sum_ns / (double)count / (double)NS_PER_MS : 0;
+}
+
+static double ms(int64_t ns)
+{
+    return (double)ns / (double)NS_PER_MS;
+}
+
+json_t *pool_json_books(const struct pool_books *books)
+{
+    static const struct {
+        enum task_end end;
+        const char *name;
+    } reasons[] = {{TASK_QUEUE_FULL, "queue_full"},
+                   {TASK_QUEUE_TIMEOUT, "queue_timeout"},
+                   {TASK_ROUTE_FULL, "route_full"},
+                   {TASK_CLIENT_GONE, "client_gone"},
+                   {TASK_DRAINING, "draining"}};
+    const uint64_t *results = books->results;
+    json_t *rejected = json_object();
+    json_int_t sum = 0;
+
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        json_int_t count = (json_int_t)books->refused[reasons[i].end];
+
+        json_object_set_new(rejected, reasons[i].name, json_integer(count));
+        sum += count;
+    }
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:I, s:o, s:f, s:f, s:f}", "submitted",
+        (json_int_t)books->submitted, "queued", (json_int_t)books->queued, "running",
+        (json_int_t)books->running, "ran", (json_int_t)books->ran, "ran_by_result", "ok",
+        (json_int_t)results[TASK_RESULT_OK], "error", (json_int_t)results[TASK_RESULT_ERROR],
+        "timeout", (json_int_t)results[TASK_RESULT_TIMEOUT], "cancelled",
+        (json_int_t)results[TASK_RESULT_CANCELLED], "rejected", sum, "rejected_by_reason", rejected,
+        "mean_wait_ms", mean_ms(books->wait_ns, books->ran), "mean_run_ms",
+        mean_ms(books->run_ns, books->ran), "recent_run_ms", ms(books->recent_run_ns));
 }
 
 json_t *pool_json(struct pool *pool)
@@ -30,18 +67,10 @@ json_t *pool_json(struct pool *pool)
                             json_integer((json_int_t)pool_json_field(&stats, i)));
     if (!json)
         return NULL;
-    json_object_update_new(
-        json,
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:f, s:f, s:f}", "highest_busy",
-                  (json_int_t)stats.highest_busy, "submitted", (json_int_t)stats.submitted, "ran",
-                  (json_int_t)stats.ran, "running", (json_int_t)stats.busy, "rejected",
-                  (json_int_t)(stats.refused[TASK_QUEUE_FULL] + stats.refused[TASK_DRAINING] +
-                               stats.refused[TASK_CLIENT_GONE]),
-                  "rejected_by_reason", "queue_full", (json_int_t)stats.refused[TASK_QUEUE_FULL],
-                  "draining", (json_int_t)stats.refused[TASK_DRAINING], "client_gone",
-                  (json_int_t)stats.refused[TASK_CLIENT_GONE], "oldest_wait_ms",
-                  (double)stats.oldest_wait_ns / (double)NS_PER_MS, "mean_wait_ms",
-                  mean_ms(stats.wait_ns, stats.ran), "mean_run_ms",
-                  mean_ms(stats.run_ns, stats.ran)));
+    json_object_update_new(json, json_pack("{s:I, s:f, s:f}", "highest_busy",
+                                           (json_int_t)stats.highest_busy, "oldest_wait_ms",
+                                           ms(stats.oldest_wait_ns), "expected_wait_ms",
+                                           ms(stats.expected_wait_ns)));
+    json_object_update_new(json, pool_json_books(&stats.books));
     return json;
 }

@@ -12,7 +12,8 @@ extern const char *const pool_json_fields[];
 /* The number behind the i-th name. */
 uint64_t pool_json_field(const struct pool_stats *stats, size_t i);
 
-/* A new reference, or NULL when memory has run out. */
+/* New references, or NULL when memory has run out. */
 json_t *pool_json(struct pool *pool);
+json_t *pool_json_books(const struct pool_books *books);
 
 #endif

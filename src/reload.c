@@ -96,10 +96,18 @@ static void abandon_call(struct loop *loop, void *arg)
 
 static void settings_of(const struct conf_pool *conf, struct pool_settings *out)
 {
+    static const enum pool_discipline disciplines[] = {
+        [CONF_FIFO] = POOL_FIFO, [CONF_FAIR] = POOL_FAIR, [CONF_CODEL_LIFO] = POOL_CODEL_LIFO};
+
     *out = (struct pool_settings){.threads = conf_pool_threads(conf),
                                   .queue_depth = (unsigned)conf->queue_depth,
                                   .on_demand = conf->spawn == CONF_SPAWN_ON_DEMAND,
-                                  .stack_size = (size_t)conf->stack_size};
+                                  .idle_ns = conf->dedicated ? POOL_NO_IDLING : conf->idle_timeout,
+                                  .nice = (int)conf->nice,
+                                  .stack_size = (size_t)conf->stack_size,
+                                  .queue = {.discipline = disciplines[conf->discipline],
+                                            .codel_target_ns = conf->codel_target,
+                                            .codel_window_ns = conf->codel_window}};
 }
 
 /* Gives a pool the threads of both its settings, old and new; everything else stays as it is. */
@@ -111,6 +119,7 @@ static int grow_pool(struct pool *pool, const struct pool_settings *wanted)
     pool_get_settings(pool, &now);
     both = now;
     both.stack_size = wanted->stack_size;
+    both.nice = wanted->nice;
     both.on_demand = wanted->on_demand;
     if (wanted->threads > now.threads)
         both.threads = wanted->threads;
@@ -143,6 +152,22 @@ static int build_pool(struct build *b, const struct conf_pool *conf)
     return r;
 }
 
+static int build_lanes(struct snapshot *next)
+{
+    const struct conf *conf = next->conf;
+
+    for (size_t i = 0; i < conf->n_routes; i++) {
+        const struct conf_route *route = &conf->routes[i];
+
+        if (route->pool_index == CONF_NO_POOL)
+            continue;
+        next->lanes[i] = pool_lane(next->pools[route->pool_index], route->key);
+        if (!next->lanes[i])
+            return -ENOMEM;
+    }
+    return 0;
+}
+
 static int build(struct build *b)
 {
     const struct conf *conf = b->next->conf;
@@ -157,7 +182,7 @@ static int build(struct build *b)
         strbuf_addf(&b->failure->why, "cannot accept from the listeners: %s", strerror(-r));
     while (!r && b->n_pools < conf->n_pools)
         r = build_pool(b, &conf->pools[b->n_pools]);
-    return r;
+    return r ? r : build_lanes(b->next);
 }
 
 static void undo_build(struct build *b)
@@ -231,6 +256,25 @@ static void settle_pools(struct build *b, const struct snapshot *before)
             retire_pool(b->daemon, before->pools[i]);
 }
 
+static void settle_lanes(struct snapshot *next)
+{
+    const struct conf *conf = next->conf;
+
+    for (size_t i = 0; i < conf->n_routes; i++) {
+        const struct conf_route *route = &conf->routes[i];
+        struct lane_settings settings;
+        int r;
+
+        if (!next->lanes[i])
+            continue;
+        settings = (struct lane_settings){.concurrency = (unsigned)route->concurrency,
+                                          .max_queue = conf_route_max_queue(conf, route)};
+        r = lane_configure(next->lanes[i], &settings);
+        if (r)
+            log_warning("pool %s: cannot make a thread: %s", route->pool, strerror(-r));
+    }
+}
+
 static void settle_listeners(struct build *b, const struct snapshot *before)
 {
     const struct conf *conf = b->next->conf;
@@ -263,6 +307,7 @@ static void swap(struct build *b)
 
     b->next->generation = before ? before->generation + 1 : 1;
     log_set_level(LOG_LEVEL_ERROR + (int)conf->server.log_level);
+    settle_lanes(b->next);
     daemon_call_loops(daemon, commit_call, b);
     settle_pools(b, before);
     settle_listeners(b, before);

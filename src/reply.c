@@ -14,7 +14,7 @@
 #include "account.h"
 #include "answer_stream.h"
 #include "conn.h"
-#include "hold.h"
+#include "clock.h"
 #include "loop.h"
 #include "problem.h"
 #include "server.h"
@@ -309,14 +309,25 @@ int reply_add_head(struct exchange *x)
     return output_add_copy(&x->conn->output, scratch, (size_t)(head.at - scratch));
 }
 
+static void end_hold(struct loop_timer *timer)
+{
+    struct exchange *x = container_of(timer, struct exchange, timer);
+
+    list_remove(&x->link);
+    send_now(x);
+}
+
 void reply_send(struct exchange *x)
 {
     int64_t hold_ns = x->request.response.hold_ns;
 
-    if (hold_ns <= 0 || x->loop->refusing || hold_add(x, hold_ns, send_now))
+    if (hold_ns <= 0 || x->loop->refusing ||
+        loop_timer_set(x->loop, &x->timer, clock_now_ns() + hold_ns, end_hold))
         send_now(x);
-    else
+    else {
         x->ready_ns = 0; /* not before its time */
+        list_add_tail(&x->loop->held, &x->link);
+    }
 }
 
 void reply_draining(struct exchange *x)
@@ -329,10 +340,12 @@ void reply_draining(struct exchange *x)
 
 void reply_refuse_held(struct loop *loop)
 {
-    struct exchange *x;
+    struct list *link;
 
-    while ((x = hold_first(loop))) {
-        hold_release(x);
+    while ((link = list_pop_head(&loop->held))) {
+        struct exchange *x = container_of(link, struct exchange, link);
+
+        loop_timer_stop(loop, &x->timer);
         reply_draining(x);
     }
 }

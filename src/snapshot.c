@@ -5,6 +5,7 @@
 static void free_arrays(struct snapshot *snapshot)
 {
     free(snapshot->pools);
+    free(snapshot->lanes);
     free(snapshot->bound);
     free(snapshot->route_meters);
     free(snapshot->pool_meters);
@@ -38,11 +39,12 @@ struct snapshot *snapshot_new(struct conf *conf, struct vitals *vitals)
     snapshot->loaded_at = time(NULL);
     snapshot->pools = calloc(conf->n_pools + 1, sizeof(struct pool *));
     snapshot->bound = calloc(conf->n_listeners + 1, sizeof(char *));
+    snapshot->lanes = calloc(conf->n_routes + 1, sizeof(struct lane *));
     snapshot->route_meters = calloc(conf->n_routes + 1, sizeof(struct meter *));
     snapshot->pool_meters = calloc(conf->n_pools + 1, sizeof(struct meter *));
     snapshot->listener_meters = calloc(conf->n_listeners + 1, sizeof(struct meter *));
-    if (!snapshot->pools || !snapshot->bound || !snapshot->route_meters || !snapshot->pool_meters ||
-        !snapshot->listener_meters || !find_meters(snapshot, conf)) {
+    if (!snapshot->pools || !snapshot->lanes || !snapshot->bound || !snapshot->route_meters ||
+        !snapshot->pool_meters || !snapshot->listener_meters || !find_meters(snapshot, conf)) {
         free_arrays(snapshot);
         free(snapshot);
         return NULL;
@@ -61,6 +63,8 @@ void snapshot_unref(struct snapshot *snapshot)
 {
     if (!snapshot || atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) > 1)
         return;
+    for (size_t i = 0; i < snapshot->conf->n_routes; i++)
+        lane_unref(snapshot->lanes[i]);
     for (size_t i = 0; i < snapshot->conf->n_pools; i++)
         pool_unref(snapshot->pools[i]);
     for (size_t i = 0; i < snapshot->conf->n_listeners; i++)

@@ -17,6 +17,7 @@ struct snapshot {
     _Atomic unsigned refs;
     struct conf *conf;   /* owned */
     struct pool **pools; /* one for each of conf->pools; references */
+    struct lane **lanes; /* one for each of conf->routes; references; NULL for loop actions */
     char **bound;        /* for each of conf->listeners the address as bound; owned */
     uint64_t generation; /* 1 at start, one more with each reload */
     time_t loaded_at;
@@ -27,7 +28,7 @@ struct snapshot {
     struct meter **listener_meters;
 };
 
-/* Takes `conf` over; `pools` and `bound` are filled in by the caller before it is shared.  NULL: out
+/* Takes `conf` over; `pools`, `lanes` and `bound` are filled in by the caller before it is shared.  NULL: out
  * of memory, and `conf` is still the caller's. */
 struct snapshot *snapshot_new(struct conf *conf, struct vitals *vitals);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);

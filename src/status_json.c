@@ -39,8 +39,9 @@ static json_t *listeners_json(const struct snapshot *snapshot)
     return list;
 }
 
-static json_t *routes_json(const struct conf *conf)
+static json_t *routes_json(const struct snapshot *snapshot)
 {
+    const struct conf *conf = snapshot->conf;
     json_t *list = json_array();
 
     for (size_t i = 0; list && i < conf->n_routes; i++) {
@@ -52,7 +53,15 @@ static json_t *routes_json(const struct conf *conf)
         json = json_pack("{s:o, s:s, s:s}", "path", json_text(route->path, strlen(route->path)),
                          "methods", strbuf_cstr(&methods), "action", route->action->name);
         if (json && route->pool_index >= 0)
-            json_object_set_new(json, "pool", json_string(route->pool));
+            json_object_set_new(json, "pool", json_string(conf->pools[route->pool_index].name));
+        if (json && snapshot->lanes[i]) {
+            struct lane_stats stats;
+
+            lane_get_stats(snapshot->lanes[i], &stats);
+            json_object_set_new(json, "concurrency", json_integer(stats.settings.concurrency));
+            json_object_set_new(json, "max_queue", json_integer(stats.settings.max_queue));
+            json_object_set_new(json, "tasks", pool_json_books(&stats.books));
+        }
         json_array_append_new(list, json);
         strbuf_free(&methods);
     }
@@ -73,14 +82,13 @@ json_t *status_json(const struct snapshot *snapshot)
     struct vitals *vitals = snapshot->vitals;
     const char *path = snapshot->conf->path;
 
-    return json_pack("{s:s, s:I, s:f, s:b, s:I, s:{s:o, s:I, s:I}, s:o, s:o, s:o, s:o}", "version",
-                     HANDOFFD_VERSION, "started_at", (json_int_t)vitals->started_at,
-                     "uptime_seconds",
-                     (double)(clock_now_ns() - vitals->started_ns) / (double)NS_PER_SEC, "draining",
-                     (int)atomic_load(&vitals->draining), "requests",
-                     (json_int_t)meters_requests(&vitals->meters), "config", "file",
-                     json_text(path, strlen(path)), "generation", (json_int_t)snapshot->generation,
-                     "loaded_at", (json_int_t)snapshot->loaded_at, "reloads", reload_json(vitals),
-                     "listeners", listeners_json(snapshot), "pools", pools_json(snapshot), "routes",
-                     routes_json(snapshot->conf));
+    return json_pack(
+        "{s:s, s:I, s:f, s:b, s:I, s:{s:o, s:I, s:I}, s:o, s:o, s:o, s:o}", "version",
+        HANDOFFD_VERSION, "started_at", (json_int_t)vitals->started_at, "uptime_seconds",
+        (double)(clock_now_ns() - vitals->started_ns) / (double)NS_PER_SEC, "draining",
+        (int)atomic_load(&vitals->draining), "requests",
+        (json_int_t)meters_requests(&vitals->meters), "config", "file",
+        json_text(path, strlen(path)), "generation", (json_int_t)snapshot->generation, "loaded_at",
+        (json_int_t)snapshot->loaded_at, "reloads", reload_json(vitals), "listeners",
+        listeners_json(snapshot), "pools", pools_json(snapshot), "routes", routes_json(snapshot));
 }

@@ -62,7 +62,7 @@ static void describe(const struct supervisor *s, struct strbuf *out)
 
         pool_get_stats(now->pools[i], &stats);
         strbuf_addf(out, "; pool %s: %u of %u busy, %u queued", now->conf->pools[i].name,
-                    stats.busy, stats.threads, stats.queued);
+                    stats.busy, stats.threads, stats.books.queued);
     }
 }
 

@@ -6,6 +6,7 @@
 #ifndef HANDOFFD_TASK_H
 #define HANDOFFD_TASK_H
 
+#include "list.h"
 #include "mailbox.h"
 
 #include <stdatomic.h>
@@ -14,29 +15,58 @@
 
 /* How a task ended. */
 enum task_end {
-    TASK_RAN,         /* `run` was called and has returned */
-    TASK_QUEUE_FULL,  /* did not run: no thread free and no place in the queue */
-    TASK_DRAINING,    /* did not run: the program stops */
-    TASK_CLIENT_GONE, /* did not run: whoever wanted it has left */
+    TASK_RAN,           /* `run` was called and has returned */
+    TASK_QUEUE_FULL,    /* did not run: no thread free and no place in the queue */
+    TASK_QUEUE_TIMEOUT, /* did not run: waited too long, or would have */
+    TASK_ROUTE_FULL,    /* did not run: its lane is at its cap and so is what waits for that */
+    TASK_DRAINING,      /* did not run: the program stops */
+    TASK_CLIENT_GONE,   /* did not run: whoever wanted it has left */
     TASK_END_COUNT,
 };
 
-enum task_state { TASK_IDLE, TASK_QUEUED, TASK_RUNNING };
+/* What became of a task that ran. */
+enum task_result {
+    TASK_RESULT_OK,
+    TASK_RESULT_ERROR,
+    TASK_RESULT_TIMEOUT,
+    TASK_RESULT_CANCELLED,
+    TASK_RESULT_COUNT,
+};
+
+enum task_state {
+    TASK_IDLE,    /* not with the pool */
+    TASK_PARKED,  /* waits for its lane's cap */
+    TASK_READY,   /* waits for a thread */
+    TASK_RUNNING, /* on a worker */
+};
+
+struct lane;
 
 struct task {
-    struct task *next;
+    struct task *next; /* in a chain: the submitter's, or the pool's queue */
     struct task *prev;
-    enum task_state state; /* guarded by the pool's lock */
     struct mail done;
     struct mailbox *reply_to;
-    void (*run)(struct task *task); /* on a worker's thread */
-    enum task_end end;
-    _Atomic uint32_t signals;  /* TASK_CANCELLED and a count of nudges; a futex */
-    _Atomic int poll_fd;       /* plus 1; 0: none, task_open_poll_fd */
-    _Atomic unsigned n_poking; /* threads that write to it just now */
-    int64_t submitted_ns;      /* CLOCK_MONOTONIC */
-    int64_t started_ns;        /* 0: never */
+    void (*run)(struct task *task); /* on a worker's thread; sets `result` unless all is well */
+    struct lane *lane;              /* where it is submitted; alive until the task is back */
+    int64_t queue_timeout_ns;       /* longest wait; 0: none */
+    int64_t queue_budget_ns;        /* refused at once if it would wait longer; 0: none */
+    int64_t run_timeout_ns;         /* longest run; 0: none.  See pool_look */
+    _Atomic uint32_t signals;       /* TASK_CANCELLED and a count of nudges; a futex */
+    _Atomic int poll_fd;            /* plus 1; 0: none, task_open_poll_fd */
+    _Atomic unsigned n_poking;      /* threads that write to it just now */
+
+    /* The pool's, by its lock, while it has the task. */
+    enum task_state state;
+    struct list in_lane;
+    int64_t submitted_ns; /* CLOCK_MONOTONIC, like all that follow */
+    int64_t ready_ns;     /* when it began to wait for a thread */
+    int64_t started_ns;   /* 0: never */
     int64_t finished_ns;
+    enum task_end end;
+    enum task_result result;
+    int64_t children_cpu_ns; /* CPU time that `run` has used outside of its thread */
+    bool timed_out;          /* has run for longer than it may */
 };
 
 /* A chain of tasks in order. */
@@ -69,6 +99,21 @@ static inline void task_list_remove(struct task_list *list, struct task *task)
     else
         list->last = task->prev;
     list->count--;
+}
+
+/* Moves all of `more` behind what is in `list`. */
+static inline void task_list_append(struct task_list *list, struct task_list *more)
+{
+    if (!more->first)
+        return;
+    more->first->prev = list->last;
+    if (list->last)
+        list->last->next = more->first;
+    else
+        list->first = more->first;
+    list->last = more->last;
+    list->count += more->count;
+    *more = (struct task_list){0};
 }
 
 static inline struct task *task_list_pop(struct task_list *list)

@@ -55,7 +55,18 @@ static void note_ended(void *arg)
 
     ck_assert_ptr_eq(arg, &crew);
     pool_get_stats(crew.pool, &stats); /* would hang if the pool's lock were held */
+    pthread_mutex_lock(&crew.gate.lock);
     crew.ended_threads++;
+    pthread_cond_broadcast(&crew.gate.changed);
+    pthread_mutex_unlock(&crew.gate.lock);
+}
+
+void crew_wait_ended(unsigned count)
+{
+    pthread_mutex_lock(&crew.gate.lock);
+    while (crew.ended_threads < count)
+        pthread_cond_wait(&crew.gate.changed, &crew.gate.lock);
+    pthread_mutex_unlock(&crew.gate.lock);
 }
 
 int crew_configure(unsigned threads, unsigned depth, bool on_demand, size_t stack_size)
@@ -81,6 +92,11 @@ void crew_begin(unsigned threads, unsigned depth, bool on_demand)
 
 void crew_end(void)
 {
+    crew_end_with(NULL, NULL);
+}
+
+void crew_end_with(struct lane *a, struct lane *b)
+{
     struct pool_stats stats;
 
     pool_stop(crew.pool);
@@ -88,9 +104,11 @@ void crew_end(void)
     crew_deliver(0);
     stats = crew_stats();
     ck_assert_uint_eq(stats.active, 0);
-    ck_assert_uint_eq(stats.queued, 0);
+    ck_assert_uint_eq(stats.books.queued, 0);
     ck_assert_uint_eq(stats.busy, 0);
     ck_assert_uint_eq(pool_reap(crew.pool), 0);
+    lane_unref(a);
+    lane_unref(b);
     pool_unref(crew.pool);
     mailbox_close(&crew.box);
 }
@@ -156,17 +174,17 @@ void crew_deliver(size_t count)
 
 void crew_check_books(const struct pool_stats *stats)
 {
-    uint64_t sum = stats->ran + stats->queued + stats->busy;
+    uint64_t sum = stats->books.ran + stats->books.queued + stats->busy;
 
     for (int i = TASK_RAN + 1; i < TASK_END_COUNT; i++)
-        sum += stats->refused[i];
-    ck_assert_uint_eq(stats->submitted, sum);
+        sum += stats->books.refused[i];
+    ck_assert_uint_eq(stats->books.submitted, sum);
     ck_assert_uint_le(stats->busy, stats->active);
     ck_assert_uint_eq(stats->idle, stats->active - stats->busy);
     ck_assert_uint_eq(stats->available,
                       stats->threads > stats->busy ? stats->threads - stats->busy : 0);
     ck_assert_uint_ge(stats->highest_busy, stats->busy);
-    ck_assert(stats->queued || !stats->oldest_wait_ns);
+    ck_assert(stats->books.queued || !stats->oldest_wait_ns);
 }
 
 struct pool_stats crew_stats(void)

@@ -45,6 +45,8 @@ extern struct crew crew;
 void crew_begin(unsigned threads, unsigned depth, bool on_demand);
 /* Stops it; every job must have come back. */
 void crew_end(void);
+/* The same for a test that holds these lanes. */
+void crew_end_with(struct lane *a, struct lane *b);
 
 int crew_configure(unsigned threads, unsigned depth, bool on_demand, size_t stack_size);
 
@@ -63,6 +65,8 @@ void crew_wait_inside(unsigned count);
 void crew_open(unsigned count);
 void crew_release(unsigned count);
 void crew_deliver(size_t count);
+/* Waits until so many threads have ended, since the beginning. */
+void crew_wait_ended(unsigned count);
 
 /* The numbers; fails when they do not add up. */
 struct pool_stats crew_stats(void);

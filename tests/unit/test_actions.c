@@ -29,8 +29,10 @@ static void begin(const char *routes)
     snapshot = snapshot_new(support_conf_text(strbuf_cstr(&text)), &vitals);
     for (size_t i = 0; i < snapshot->conf->n_pools; i++) {
         const struct conf_pool *pool = &snapshot->conf->pools[i];
-        const struct pool_settings settings = {(unsigned)pool->threads, (unsigned)pool->queue_depth,
-                                               true, 1 << 18};
+        const struct pool_settings settings = {.threads = (unsigned)pool->threads,
+                                               .queue_depth = (unsigned)pool->queue_depth,
+                                               .on_demand = true,
+                                               .stack_size = 1 << 18};
 
         snapshot->pools[i] = pool_new(pool->name, NULL, NULL);
         ck_assert_int_eq(pool_configure(snapshot->pools[i], &settings), 0);
@@ -384,11 +386,12 @@ START_TEST(each_field_is_its_number)
                                             .active = 2,
                                             .busy = 3,
                                             .idle = 4,
-                                            .queued = 5,
+                                            .books.queued = 5,
                                             .available = 6,
-                                            .queue_depth = 7};
-    static const char *const names[] = {"threads", "active",    "busy",       "idle",
-                                        "queued",  "available", "queue_depth"};
+                                            .queue_depth = 7,
+                                            .parked = 8};
+    static const char *const names[] = {"threads", "active",    "busy",        "idle",
+                                        "queued",  "available", "queue_depth", "parked"};
 
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         size_t at = 0;

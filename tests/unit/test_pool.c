@@ -33,7 +33,7 @@ START_TEST(tasks_run_in_the_order_of_submission)
         ck_assert_int_le(task->submitted_ns, task->started_ns);
         ck_assert_int_le(task->started_ns, task->finished_ns);
     }
-    ck_assert_uint_eq(crew_stats().ran, 20);
+    ck_assert_uint_eq(crew_stats().books.ran, 20);
     crew_end();
 }
 END_TEST
@@ -49,18 +49,18 @@ START_TEST(exactly_threads_and_depth_are_admitted)
     crew_wait_inside(3);
     stats = crew_stats();
     ck_assert_uint_eq(stats.busy, 3);
-    ck_assert_uint_eq(stats.queued, 2);
+    ck_assert_uint_eq(stats.books.queued, 2);
     ck_assert_uint_eq(stats.available, 0);
     ck_assert_uint_eq(stats.highest_busy, 3);
-    ck_assert_uint_eq(stats.refused[TASK_QUEUE_FULL], 4);
-    ck_assert_uint_eq(stats.submitted, 9);
+    ck_assert_uint_eq(stats.books.refused[TASK_QUEUE_FULL], 4);
+    ck_assert_uint_eq(stats.books.submitted, 9);
     crew_release(1);
     crew_submit(9, 1);
     ck_assert_int_eq(crew_submit_batch(10, 1, 1, TASK_QUEUE_FULL), 0);
     crew_release(5);
     stats = crew_stats();
-    ck_assert_uint_eq(stats.ran, 6);
-    ck_assert_uint_eq(stats.refused[TASK_QUEUE_FULL], 5);
+    ck_assert_uint_eq(stats.books.ran, 6);
+    ck_assert_uint_eq(stats.books.refused[TASK_QUEUE_FULL], 5);
     crew_end();
 }
 END_TEST
@@ -85,13 +85,13 @@ START_TEST(a_batch_is_taken_in_part_and_the_rest_comes_back_in_order)
     crew_begin(2, 3, false);
     ck_assert_int_eq(crew_submit_batch(0, 10, 5, TASK_QUEUE_FULL), 0);
     crew_wait_inside(2);
-    ck_assert_uint_eq(crew_stats().queued, 3);
+    ck_assert_uint_eq(crew_stats().books.queued, 3);
     ck_assert_int_eq(crew_submit_batch(10, 3, 3, TASK_QUEUE_FULL), 0);
     ck_assert_int_eq(crew_submit_batch(0, 0, 0, TASK_RAN), 0);
     crew_release(5);
     for (unsigned i = 0; i < 10; i++)
         ck_assert_int_eq(crew.jobs[i].rank > 0, i < 5);
-    ck_assert_uint_eq(crew_stats().submitted, 13);
+    ck_assert_uint_eq(crew_stats().books.submitted, 13);
     crew_end();
 }
 END_TEST
@@ -140,7 +140,7 @@ START_TEST(on_demand_threads_come_when_none_is_idle)
     }
     crew_submit(3, 4);
     ck_assert_uint_eq(crew_stats().active, 3);
-    ck_assert_uint_eq(crew_stats().queued, 4);
+    ck_assert_uint_eq(crew_stats().books.queued, 4);
     crew_release(7);
     ck_assert_uint_eq(crew_stats().active, 3);
     crew_end();
@@ -242,18 +242,18 @@ START_TEST(busy_threads_retire_after_their_task)
     ck_assert_uint_eq(stats.active, 3);
     ck_assert_uint_eq(stats.busy, 3);
     ck_assert_uint_eq(stats.available, 0);
-    ck_assert_uint_eq(stats.queued, 2); /* more than the new depth, and still there */
+    ck_assert_uint_eq(stats.books.queued, 2); /* more than the new depth, and still there */
     ck_assert_int_eq(crew_submit_batch(5, 1, 1, TASK_QUEUE_FULL), 0);
     for (unsigned left = 2; left >= 1; left--) {
         crew_release(1);
         ck_assert_uint_eq(crew_stats().active, left);
-        ck_assert_uint_eq(crew_stats().queued, 2);
+        ck_assert_uint_eq(crew_stats().books.queued, 2);
     }
     wait_ended_threads(2);
     ck_assert_uint_eq(pool_reap(crew.pool), 1);
     ck_assert_int_eq(crew_submit_batch(5, 1, 1, TASK_QUEUE_FULL), 0);
     crew_release(3);
-    ck_assert_uint_eq(crew_stats().ran, 5);
+    ck_assert_uint_eq(crew_stats().books.ran, 5);
     ck_assert_uint_eq(crew_stats().active, 1);
     crew_submit(5, 1);
     crew_release(1);
@@ -272,7 +272,7 @@ START_TEST(a_shrunk_pool_can_grow_before_its_threads_have_left)
     ck_assert_int_eq(crew_configure(4, 5, false, CREW_STACK), 0);
     ck_assert_uint_eq(crew_stats().active, 4);
     crew_wait_inside(4); /* the new thread has taken a task that waited */
-    ck_assert_uint_eq(crew_stats().queued, 1);
+    ck_assert_uint_eq(crew_stats().books.queued, 1);
     crew_release(5);
     ck_assert_uint_eq(crew_stats().active, 4);
     crew_end();
@@ -287,7 +287,7 @@ START_TEST(growing_lets_waiting_tasks_run)
     ck_assert_int_eq(crew_configure(3, 10, false, CREW_STACK), 0);
     ck_assert_uint_eq(crew_stats().active, 3);
     crew_wait_inside(3);
-    ck_assert_uint_eq(crew_stats().queued, 2);
+    ck_assert_uint_eq(crew_stats().books.queued, 2);
     crew_release(5);
     crew_end();
 }
@@ -324,7 +324,11 @@ START_TEST(settings_and_name_are_told)
 {
     char name[] = "workers";
     struct pool *pool = pool_new(name, NULL, NULL);
-    struct pool_settings settings = {2, 7, true, 123456}, told;
+    struct pool_settings settings = {.threads = 2,
+                                     .queue_depth = 7,
+                                     .on_demand = true,
+                                     .stack_size = 123456},
+                         told;
 
     name[0] = 'X';
     ck_assert_str_eq(pool_name(pool), "workers");
@@ -373,8 +377,8 @@ START_TEST(times_are_summed_up)
     support_clock_set(10000);
     crew_release(2);
     stats = crew_stats();
-    ck_assert_uint_eq(stats.wait_ns, 0 + 6000 + 6000);
-    ck_assert_uint_eq(stats.run_ns, 8000 + 1000 + 0);
+    ck_assert_uint_eq(stats.books.wait_ns, 0 + 6000 + 6000);
+    ck_assert_uint_eq(stats.books.run_ns, 8000 + 1000 + 0);
     ck_assert_int_eq(crew.jobs[1].task.submitted_ns, 3000);
     ck_assert_int_eq(crew.jobs[1].task.started_ns, 9000);
     ck_assert_int_eq(crew.jobs[1].task.finished_ns, 10000);
@@ -416,7 +420,7 @@ START_TEST(on_demand_without_any_thread_tasks_are_refused)
     ck_assert_int_eq(crew_configure(2, 5, true, CREW_IMPOSSIBLE_STACK), 0);
     check_stranded(3);
     ck_assert_uint_eq(crew_stats().active, 0);
-    ck_assert_uint_eq(crew_stats().refused[TASK_QUEUE_FULL], 3);
+    ck_assert_uint_eq(crew_stats().books.refused[TASK_QUEUE_FULL], 3);
     ck_assert_int_eq(crew_configure(2, 5, true, CREW_STACK), 0);
     crew_submit(0, 1);
     crew_release(1);
@@ -433,7 +437,7 @@ START_TEST(with_some_threads_a_task_waits_for_them)
     ck_assert_int_eq(crew_submit_batch(1, 1, 0, TASK_RAN), -EAGAIN);
     ck_assert_int_eq(crew_submit_batch(2, 3, 1, TASK_QUEUE_FULL), -EAGAIN);
     ck_assert_uint_eq(crew_stats().active, 1);
-    ck_assert_uint_eq(crew_stats().queued, 3);
+    ck_assert_uint_eq(crew_stats().books.queued, 3);
     crew_release(4);
     for (unsigned i = 0; i < 4; i++)
         ck_assert_uint_eq(crew.jobs[i].rank, i + 1);
@@ -469,8 +473,8 @@ START_TEST(waiting_tasks_can_be_refused)
         ck_assert_uint_eq(crew.jobs[i + 1].rank, 0);
         ck_assert_int_eq(crew.jobs[i + 1].task.started_ns, 0);
     }
-    ck_assert_uint_eq(crew_stats().refused[TASK_DRAINING], 4);
-    ck_assert_uint_eq(crew_stats().queued, 0);
+    ck_assert_uint_eq(crew_stats().books.refused[TASK_DRAINING], 4);
+    ck_assert_uint_eq(crew_stats().books.queued, 0);
     crew_release(1);
     ck_assert_int_eq(crew.jobs[0].task.end, TASK_RAN);
     pool_refuse_queued(crew.pool);
@@ -519,11 +523,11 @@ START_TEST(a_stopping_pool_runs_what_waits)
     crew_submit(0, 40);
     crew_wait_inside(3);
     pool_stop(crew.pool);
-    ck_assert_uint_eq(crew_stats().queued, 37);
+    ck_assert_uint_eq(crew_stats().books.queued, 37);
     ck_assert_uint_gt(pool_reap(crew.pool), 0);
     crew_release(40);
     pool_join(crew.pool);
-    ck_assert_uint_eq(crew_stats().ran, 40);
+    ck_assert_uint_eq(crew_stats().books.ran, 40);
     ck_assert_uint_eq(crew.ended_threads, 3);
     crew_end();
 }
@@ -581,7 +585,7 @@ START_TEST(starting_and_stopping_at_once)
         pool_stop(crew.pool);
         pool_join(crew.pool);
         crew_deliver(4);
-        ck_assert_uint_eq(crew_stats().ran, 4);
+        ck_assert_uint_eq(crew_stats().books.ran, 4);
         crew_end();
         ck_assert_uint_le(crew.ended_threads, 4);
     }

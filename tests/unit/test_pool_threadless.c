@@ -62,7 +62,9 @@ static void begin(void)
 
 static int configure(bool on_demand)
 {
-    return pool_configure(pool, &(struct pool_settings){4, 10, on_demand, 1 << 18});
+    return pool_configure(
+        pool, &(struct pool_settings){
+                  .threads = 4, .queue_depth = 10, .on_demand = on_demand, .stack_size = 1 << 18});
 }
 
 /* Submits an owner's task; what is refused must be its own. */
@@ -98,9 +100,9 @@ static void end(unsigned count)
     }
     pool_get_stats(pool, &stats);
     ck_assert_uint_eq(stats.active, 0);
-    ck_assert_uint_eq(stats.queued, 0);
-    ck_assert_uint_eq(stats.submitted, count);
-    ck_assert_uint_eq(stats.refused[TASK_QUEUE_FULL], count);
+    ck_assert_uint_eq(stats.books.queued, 0);
+    ck_assert_uint_eq(stats.books.submitted, count);
+    ck_assert_uint_eq(stats.books.refused[TASK_QUEUE_FULL], count);
     pool_stop(pool);
     pool_join(pool);
     pool_unref(pool);
