@@ -27,6 +27,7 @@ const struct action *action_of(const struct conf_action *conf);
 extern const struct action action_delay;
 extern const struct action action_digest;
 extern const struct action action_echo;
+extern const struct action action_exec;
 extern const struct action action_live;
 extern const struct action action_metrics;
 extern const struct action action_pool;

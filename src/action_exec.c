@@ -1,0 +1,330 @@
+/* exec: runs a program for each request, never by way of a shell. */
+#include "action_exec.h"
+
+#include "clock.h"
+#include "log.h"
+#include "problem.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+static const char *const stdin_kinds[] = {"body", "none", NULL};
+static const char *const stderr_kinds[] = {"log", "discard", "merge", NULL};
+static const char *const signal_names[] = {"TERM", "INT",  "HUP",  "QUIT",
+                                           "KILL", "USR1", "USR2", NULL};
+static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGKILL, SIGUSR1, SIGUSR2};
+
+static const struct option_row status_rows[] = {
+    {"exit", OPTION_INT, offsetof(struct exec_status, exit), NULL, 0, 255, NULL, OPTION_REQUIRED,
+     NULL, "The program's exit code."},
+    {"status", OPTION_INT, offsetof(struct exec_status, status), NULL, 200, 599, NULL,
+     OPTION_REQUIRED, NULL, "The status of the answer."},
+    {0},
+};
+
+static const struct option_group status_group = {status_rows, sizeof(struct exec_status)};
+
+#define AT(member) offsetof(struct exec_settings, member)
+
+static const struct option_row options[] = {
+    {"command", OPTION_STRINGS, AT(command), NULL, 0, 0, NULL, OPTION_REQUIRED | OPTION_TEMPLATE,
+     NULL, "The program and its arguments."},
+    {"stdin", OPTION_ENUM, AT(in), "body", 0, 0, stdin_kinds, 0, NULL,
+     "What the program reads: the request's body, or nothing."},
+    {"env", OPTION_PAIRS, AT(env), NULL, 0, 0, NULL, OPTION_TEMPLATE, NULL,
+     "The program's environment, beside PATH."},
+    {"cwd", OPTION_STRING, AT(cwd), "/", 1, 0, NULL, OPTION_TEMPLATE, NULL,
+     "The directory in which the program runs."},
+    {"kill_signal", OPTION_ENUM, AT(kill_signal), "TERM", 0, 0, signal_names, 0, NULL,
+     "The signal that the program's process group gets when it is to end."},
+    {"kill_grace", OPTION_DURATION, AT(kill_grace), "5s", 0, 3600 * NS_PER_SEC, NULL, 0, "seconds",
+     "How long it may take to end before it is killed."},
+    {"max_output", OPTION_SIZE, AT(max_output), "16m", 0, INT64_C(1) << 30, NULL, 0, "bytes",
+     "The longest output: 502."},
+    {"status_map", OPTION_GROUPS, AT(status_map), NULL, 0, 0, NULL, 0, NULL,
+     "Which exit code makes which status.", &status_group},
+    {"content_type", OPTION_STRING, AT(content_type), "text/plain; charset=utf-8", 1, 255, NULL, 0,
+     NULL, "The Content-Type of the answer."},
+    {"stderr", OPTION_ENUM, AT(err), "log", 0, 0, stderr_kinds, 0, NULL,
+     "Where the program's standard error goes."},
+    {0},
+};
+
+/* ---- at load --------------------------------------------------------------------------------- */
+
+/* Looks a name without a slash up once and for all, where the program itself would look. */
+static char *search(const char *name)
+{
+    const char *at = DEFAULT_PATH;
+
+    while (*at) {
+        size_t len = strcspn(at, ":");
+        struct strbuf path = {0};
+
+        strbuf_addf(&path, "%.*s/%s", (int)len, at, name);
+        if (path.failed || access(strbuf_cstr(&path), X_OK) == 0)
+            return strbuf_take(&path);
+        strbuf_free(&path);
+        at += len + (at[len] == ':');
+    }
+    return strdup("");
+}
+
+static int find_program(struct exec_settings *s, const struct conf_check *check)
+{
+    const char *name = template_constant(s->arguments.items[0]);
+
+    if (!name || !*name) {
+        if (s->arguments.items[0])
+            conf_check_fault(check, "command",
+                             "the program is \"%s\"; allowed: a fixed path or name, requests may "
+                             "only have a say in its arguments",
+                             s->command.items[0]);
+        return 0;
+    }
+    s->program = strchr(name, '/') ? conf_resolve_path(check->conf, name) : search(name);
+    if (!s->program)
+        return -ENOMEM;
+    if (!*s->program)
+        conf_check_fault(check, "command",
+                         "found no program \"%s\" in %s; allowed: one that is there, or a path",
+                         name, DEFAULT_PATH);
+    return 0;
+}
+
+static bool valid_variable(const char *name)
+{
+    for (const char *p = name; *p; p++)
+        if ((unsigned char)*p <= 0x20 || *p == '=' || *p == 0x7f)
+            return false;
+    return *name;
+}
+
+static void check_env(const struct exec_settings *s, const struct conf_check *check)
+{
+    for (size_t i = 0; i < s->env.count; i++) {
+        const char *name = s->env.items[i].name;
+
+        if (!valid_variable(name))
+            conf_check_fault(check, "env",
+                             "\"%s\" is no name of a variable; allowed: no blanks and no =", name);
+        for (size_t k = 0; k < i; k++)
+            if (!strcmp(name, s->env.items[k].name))
+                conf_check_fault(check, "env", "\"%s\" is set twice", name);
+    }
+}
+
+static void check_status_map(const struct exec_settings *s, const struct conf_check *check)
+{
+    for (size_t i = 0; i < s->status_map.count; i++)
+        for (size_t k = 0; k < i; k++) {
+            const struct exec_status *a = option_group_at(&status_group, &s->status_map, i);
+            const struct exec_status *b = option_group_at(&status_group, &s->status_map, k);
+
+            if (a->exit == b->exit)
+                conf_check_fault(check, "status_map", "the exit code %lld stands twice",
+                                 (long long)a->exit);
+        }
+}
+
+static int create(void *settings, const struct conf_check *check)
+{
+    struct exec_settings *s = settings;
+    int r =
+        template_compile_strings(check, "command", &s->command, TEMPLATE_ARGUMENT, &s->arguments);
+
+    if (!r)
+        r = template_compile_pairs(check, "env", &s->env, TEMPLATE_ARGUMENT, &s->variables);
+    if (!r)
+        r = template_compile(check, "cwd", s->cwd, TEMPLATE_PATH, &s->directory);
+    if (!r && s->arguments.count)
+        r = find_program(s, check);
+    if (s->cwd && s->cwd[0] != '/')
+        conf_check_fault(check, "cwd", "found \"%s\"; allowed: a path that begins with /", s->cwd);
+    for (const char *p = s->content_type; p && *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f) {
+            conf_check_fault(check, "content_type",
+                             "found control characters; allowed: a media type");
+            break;
+        }
+    check_env(s, check);
+    check_status_map(s, check);
+    s->signal = signals[s->kill_signal];
+    return r;
+}
+
+static void destroy(void *settings)
+{
+    struct exec_settings *s = settings;
+
+    template_list_free(&s->arguments);
+    template_list_free(&s->variables);
+    template_free(s->directory);
+    free(s->program);
+}
+
+/* ---- at run time ----------------------------------------------------------------------------- */
+
+/* Each template becomes one string, behind `prefix[i]=` if there are names.  0, 1 when the request
+ * has been refused, or -ENOMEM. */
+static int fill_list(const struct template_list *list, const struct pair *names,
+                     struct request *request, char **out)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct slice value;
+        int r = template_fill(list->items[i], request, &value);
+
+        if (r)
+            return r;
+        /* execve(2) takes what it is given as it is; nothing writes to it. */
+        out[i] = names ? NULL : arena_strndup(&request->arena, value.data, value.len);
+        if (names) {
+            size_t len = strlen(names[i].name);
+
+            out[i] = arena_alloc(&request->arena, len + value.len + 2);
+            if (out[i])
+                stpcpy(stpcpy(stpcpy(out[i], names[i].name), "="), value.data);
+        }
+        if (!out[i])
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static bool sets_path(const struct exec_settings *s)
+{
+    for (size_t i = 0; i < s->env.count; i++)
+        if (!strcmp(s->env.items[i].name, "PATH"))
+            return true;
+    return false;
+}
+
+static int fill_spec(const struct exec_settings *s, struct request *request,
+                     struct child_spec *spec)
+{
+    static char path[] = "PATH=" DEFAULT_PATH;
+    size_t n = s->variables.count;
+    char **argv = arena_alloc(&request->arena, (s->arguments.count + 1) * sizeof *argv);
+    char **envp = arena_alloc(&request->arena, (n + 2) * sizeof *envp);
+    struct slice directory = {0};
+    int r = argv && envp ? fill_list(&s->arguments, NULL, request, argv) : -ENOMEM;
+
+    if (!r)
+        r = fill_list(&s->variables, s->env.items, request, envp);
+    if (!r)
+        r = template_fill(s->directory, request, &directory);
+    if (r)
+        return r;
+    argv[s->arguments.count] = NULL;
+    if (!sets_path(s))
+        envp[n++] = path;
+    envp[n] = NULL;
+    *spec = (struct child_spec){
+        .path = s->program,
+        .argv = argv,
+        .envp = envp,
+        .cwd = directory.data,
+        .with_stdin = s->in == EXEC_STDIN_BODY && request->body.len,
+        .err = s->err == EXEC_STDERR_LOG       ? CHILD_STDERR_PIPE
+               : s->err == EXEC_STDERR_DISCARD ? CHILD_STDERR_NULL
+                                               : CHILD_STDERR_MERGE,
+    };
+    return 0;
+}
+
+static int start(struct exec_run *run)
+{
+    static struct log_limit limit = {.interval_ns = NS_PER_SEC};
+    struct request *request = run->request;
+    struct child_spec spec;
+    int r = fill_spec(run->settings, request, &spec);
+
+    if (r)
+        return r;
+    run->wake_fd = task_open_poll_fd(&request->task);
+    if (run->wake_fd < 0)
+        return run->wake_fd;
+    r = child_spawn(&run->child, &spec);
+    if (!r)
+        return 0;
+    task_close_poll_fd(&request->task);
+    log_limited(&limit, LOG_LEVEL_ERROR, "request %s: route %s: cannot run %s in %s: %s",
+                request->id, request->route->path, spec.path, spec.cwd, strerror(-r));
+    problem_respond(request, 500, "action_failed", "the program could not be started: %s",
+                    strerror(-r));
+    return 1;
+}
+
+/* The status that an exit code stands for; 0: none. */
+static int mapped_status(const struct exec_settings *s, int status)
+{
+    if (!WIFEXITED(status))
+        return 0;
+    for (size_t i = 0; i < s->status_map.count; i++) {
+        const struct exec_status *row = option_group_at(&status_group, &s->status_map, i);
+
+        if (row->exit == WEXITSTATUS(status))
+            return (int)row->status;
+    }
+    return WEXITSTATUS(status) == 0 ? 200 : 0;
+}
+
+static int respond(struct exec_run *run)
+{
+    struct request *request = run->request;
+    int status = mapped_status(run->settings, run->status);
+    size_t len = run->output.len;
+
+    if (run->result == -EFBIG) {
+        problem_respond(request, 502, "bad_output", "the program wrote more than %lld bytes",
+                        (long long)run->settings->max_output);
+    } else if (run->result) {
+        return run->result;
+    } else if (WIFSIGNALED(run->status)) {
+        problem_respond(request, 500, "action_failed", "the program was ended by signal %d (%s)",
+                        WTERMSIG(run->status), strsignal(WTERMSIG(run->status)));
+    } else if (!status) {
+        problem_respond(request, 500, "action_failed", "the program ended with exit code %d",
+                        WEXITSTATUS(run->status));
+    } else {
+        strbuf_addc(&run->output, '\0'); /* so that there is something to take, even of nothing */
+        return response_own(request, status, run->settings->content_type, strbuf_take(&run->output),
+                            len);
+    }
+    return 0;
+}
+
+static int run_program(struct request *request, const void *settings)
+{
+    struct exec_run run = {.request = request, .settings = settings};
+    int r = start(&run);
+
+    if (r)
+        return r > 0 ? 0 : r;
+    if (run.child.in >= 0)
+        run.to_feed = request->body;
+    exec_pump(&run);
+    task_close_poll_fd(&request->task);
+    r = respond(&run);
+    strbuf_free(&run.output);
+    return r;
+}
+
+const struct action action_exec = {
+    .conf = {.name = "exec",
+             .blocking = true,
+             .methods = action_methods_any,
+             .options = options,
+             .settings_size = sizeof(struct exec_settings),
+             .create = create,
+             .destroy = destroy,
+             .doc = "Runs a program."},
+    .needs = ACTION_NEEDS_BODY,
+    .run = run_program,
+};

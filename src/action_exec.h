@@ -1,0 +1,73 @@
+/* action_exec.h - what the parts of the action "exec" share: its settings and one run of its program.
+ * A run belongs to the worker that makes it. */
+#ifndef HANDOFFD_ACTION_EXEC_H
+#define HANDOFFD_ACTION_EXEC_H
+
+#include "action.h"
+#include "child.h"
+#include "template.h"
+
+enum exec_stdin { EXEC_STDIN_BODY, EXEC_STDIN_NONE };
+enum exec_stderr { EXEC_STDERR_LOG, EXEC_STDERR_DISCARD, EXEC_STDERR_MERGE };
+
+struct exec_settings {
+    struct string_list command;
+    bool cgi;
+    int64_t in; /* enum exec_stdin */
+    struct pair_list env;
+    char *cwd;
+    int64_t kill_signal; /* into the row's choices */
+    int64_t kill_grace;  /* ns */
+    int64_t max_output;
+    struct group_list status_map; /* struct exec_status */
+    char *content_type;
+    int64_t err; /* enum exec_stderr */
+    /* Derived: */
+    char *program; /* absolute */
+    struct template_list arguments;
+    struct template_list variables; /* values; the names are those of `env` */
+    struct template *directory;
+    int signal;
+};
+
+struct exec_status {
+    int64_t exit;
+    int64_t status;
+};
+
+/* A program's standard error, line by line on its way to the log. */
+struct exec_log {
+    char line[512];
+    size_t len;
+    bool overlong;
+    unsigned lines;      /* logged */
+    unsigned suppressed; /* not logged */
+};
+
+struct exec_run {
+    struct request *request;
+    const struct exec_settings *settings;
+    struct child child;
+    int wake_fd;          /* readable when the task is cancelled or nudged */
+    struct slice to_feed; /* of the body, not yet written */
+    struct strbuf output;
+    struct exec_log log;
+    bool exited;     /* the leader has ended */
+    bool ending;     /* the group has been sent the settings' signal */
+    bool killed;     /* and SIGKILL */
+    int64_t kill_at; /* when it will be */
+    int result;      /* 0; -ECANCELED; -EFBIG: too much output; another -errno */
+    int status;      /* of the leader, waitpid(2) */
+    int64_t cpu_ns;
+};
+
+/* Feeds and reads a program that has been started until it is over, and reaps it.  However it ends,
+ * its group is gone then and nothing of it is open. */
+void exec_pump(struct exec_run *run);
+
+/* What a program wrote to its standard error. */
+void exec_log_add(struct exec_run *run, const char *data, size_t len);
+/* The rest of it. */
+void exec_log_end(struct exec_run *run);
+
+#endif
