@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- the head -------------------------------------------------------------------------------- */
 
@@ -75,9 +76,14 @@ static int copy_fields(struct request *request, const struct guard_head *head)
     for (uint32_t i = 0; i < head->n_fields; i++) {
         const struct guard_field *field = &head->fields[i];
         struct header *header = &request->headers[i];
+        struct guard_span value = field->value;
 
+        /* RFC 9112, 3.2.2: the host that the target names takes the place of the field's. */
+        if (head->absolute && field->name.len == 4 &&
+            !strncasecmp(guard_text(head, field->name), "Host", 4))
+            value = head->host;
         header->name = arena_strndup(arena, guard_text(head, field->name), field->name.len);
-        header->value = arena_strndup(arena, guard_text(head, field->value), field->value.len);
+        header->value = arena_strndup(arena, guard_text(head, value), value.len);
         if (!header->name || !header->value)
             return -ENOMEM;
     }
@@ -166,15 +172,16 @@ static void find_route(struct exchange *x, const struct guard_head *head)
 static void read_target(struct exchange *x, const struct guard_head *head)
 {
     struct request *request = &x->request;
-    const char *path = guard_text(head, head->path);
-    /* Path and query stand side by side in what came. */
-    size_t len = head->path.len + (head->has_query ? 1 + head->query.len : 0);
-    int r = target_parse(path, len, &request->arena, &request->path, &request->query);
+    int r =
+        target_path(guard_text(head, head->path), head->path.len, &request->arena, &request->path);
 
-    if (r == -ENOMEM)
+    request->query.len = head->query.len;
+    request->query.data =
+        arena_strndup(&request->arena, guard_text(head, head->query), head->query.len);
+    if (r == -ENOMEM || !request->query.data)
         problem_respond(request, 503, NULL, "out of memory");
     else if (r)
-        problem_respond(request, 400, NULL, "the request target is malformed");
+        problem_respond(request, 400, NULL, "the path of the request is malformed");
     else
         find_route(x, head);
 }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/types.h>
 
 static int hex_value(char c)
@@ -21,6 +20,9 @@ static ssize_t decode(const char *raw, size_t len, char *out)
 {
     size_t n = 0;
 
+    /* It would end the path for whoever takes it as a string. */
+    if (memchr(raw, '\0', len))
+        return -EINVAL;
     for (size_t i = 0; i < len; i++) {
         int high, low;
 
@@ -69,53 +71,20 @@ static size_t normalise(char *path, size_t len)
     return out;
 }
 
-/* Skips the scheme and authority of the absolute-form. */
-static int skip_authority(const char **target, size_t *len)
+int target_path(const char *raw, size_t len, struct arena *arena, struct slice *path)
 {
-    static const char *const schemes[] = {"http://", "https://"};
-
-    for (size_t i = 0; i < 2; i++) {
-        size_t n = strlen(schemes[i]);
-
-        if (*len > n && !strncasecmp(*target, schemes[i], n)) {
-            *target += n;
-            *len -= n;
-            n = 0;
-            while (n < *len && !strchr("/?", (*target)[n]))
-                n++;
-            *target += n;
-            *len -= n;
-            return n ? 0 : -EINVAL;
-        }
-    }
-    return -EINVAL;
-}
-
-int target_parse(const char *target, size_t len, struct arena *arena, struct slice *path,
-                 struct slice *query)
-{
-    const char *mark;
-    ssize_t n;
     char *out;
+    ssize_t n;
 
-    if (memchr(target, '#', len))
+    if (!len || raw[0] != '/')
         return -EINVAL;
-    if (!len ||
-        (target[0] != '/' && !(len == 1 && target[0] == '*') && skip_authority(&target, &len)))
-        return -EINVAL;
-    mark = memchr(target, '?', len);
-    query->len = mark ? len - (size_t)(mark - target) - 1 : 0;
-    query->data = arena_strndup(arena, mark ? mark + 1 : "", query->len);
-    len = mark ? (size_t)(mark - target) : len;
-    out = arena_alloc(arena, len + 2);
-    if (!out || !query->data)
+    out = arena_alloc(arena, len + 1);
+    if (!out)
         return -ENOMEM;
-    n = decode(target, len, out);
+    n = decode(raw, len, out);
     if (n < 0)
         return (int)n;
-    if (n == 0)
-        out[n++] = '/';
-    path->len = out[0] == '/' ? normalise(out, (size_t)n) : (size_t)n;
+    path->len = normalise(out, (size_t)n);
     path->data = out;
     out[path->len] = '\0';
     return 0;

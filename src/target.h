@@ -1,15 +1,14 @@
-/* target.h - a request target taken apart (RFC 9112, 3.2; RFC 3986, 5.2.4 and 6.2.2). */
+/* target.h - the path of a request target, made ready for look-ups (RFC 3986, 5.2.4 and 6.2.2). */
 #ifndef HANDOFFD_TARGET_H
 #define HANDOFFD_TARGET_H
 
 #include "arena.h"
 #include "request.h"
 
-/* Splits `target` (origin-form, absolute-form or "*") into a path for look-ups and a raw query.  In
- * the path %-escapes are decoded, "//" is folded to "/", dot segments are removed and never lead
- * above the root.  Both results are NUL-terminated and live in the arena.
- * 0; -EINVAL (a broken escape, %00, a fragment, not one of the forms); -ENOMEM. */
-int target_parse(const char *target, size_t len, struct arena *arena, struct slice *path,
-                 struct slice *query) WARN_UNUSED;
+/* Decodes %-escapes once, then folds "//" to "/" and removes dot segments, which never lead above the
+ * root.  `raw` is what guard_head.path holds: the query is not part of it.  The result begins with a
+ * slash, is NUL-terminated and lives in the arena.
+ * 0; -EINVAL (no slash at the beginning, a broken escape, a NUL or %00); -ENOMEM. */
+int target_path(const char *raw, size_t len, struct arena *arena, struct slice *path) WARN_UNUSED;
 
 #endif

@@ -57,6 +57,26 @@ def test_the_query_takes_no_part(common: Client, target: str, route: str) -> Non
     assert common.get(target).text == route
 
 
+def test_an_absolute_target(start: StartDaemon) -> None:
+    """RFC 9112, 3.2.2; the host that it names takes the place of the field's."""
+    daemon = start(conf('path = "/*"; action = "echo"'))
+    for target, host, path, query in (
+        ("http://a/b", "a", "/b", ""),
+        ("http://a/b?q", "a", "/b", "q"),
+        ("http://a/%62?%71", "a", "/b", "%71"),
+        ("http://a/b?", "a", "/b", ""),
+        ("http://a?q", "a", "/", "q"),
+        ("http://a?/b", "a", "/", "/b"),
+        ("http://a?", "a", "/", ""),
+        ("http://a", "a", "/", ""),
+        ("HTTP://a:80/", "a:80", "/", ""),
+        ("http://a//b?q", "a", "/b", "q"),
+    ):
+        found = daemon.get(target).json()
+        assert (found["path"], found["query"]) == (path, query), target
+        assert found["headers"]["Host"] == host, target
+
+
 @pytest.mark.parametrize(
     ("target", "text"),
     [
