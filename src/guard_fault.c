@@ -24,6 +24,7 @@ static const struct guard_fault faults[GUARD_FAULT_COUNT] = {
     [GUARD_TARGET_NUL] = {400, "The request target holds an encoded NUL.", "RFC 3986, 7.3"},
     [GUARD_TARGET_FORM] = {400, "The request target is neither a path nor an http URI.",
                            "RFC 9112, 3.2"},
+    [GUARD_TARGET_SCHEME] = {421, "https is not spoken on this connection.", "RFC 9110, 7.4"},
     [GUARD_TARGET_ASTERISK] = {400, "Only OPTIONS may have the request target \"*\".",
                                "RFC 9112, 3.2.4"},
     [GUARD_TARGET_AUTHORITY] = {400, "The authority in the request target is malformed.",

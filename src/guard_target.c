@@ -67,17 +67,11 @@ bool guard_authority_valid(const char *text, size_t len)
     return host == len || (text[host] == ':' && port_valid(text + host + 1, len - host - 1));
 }
 
-static size_t scheme_len(const char *text, size_t len)
+static bool has_scheme(const char *text, size_t len, const char *scheme)
 {
-    static const char *const schemes[] = {"http://", "https://"};
+    size_t n = strlen(scheme);
 
-    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
-        size_t n = strlen(schemes[i]);
-
-        if (len > n && !strncasecmp(text, schemes[i], n))
-            return n;
-    }
-    return 0;
+    return len > n && !strncasecmp(text, scheme, n);
 }
 
 /* Sets path and query from the `len` bytes at `at`, which begin with '/', or with '?' or not at
@@ -97,9 +91,11 @@ static void split(struct guard_head *head, uint32_t at, uint32_t len, uint32_t s
 static enum guard_fault_id read_absolute(struct guard_head *head)
 {
     const char *text = guard_text(head, head->target);
-    uint32_t len = head->target.len, scheme = (uint32_t)scheme_len(text, len), end;
+    uint32_t len = head->target.len, scheme = sizeof "http://" - 1, end;
 
-    if (!scheme)
+    if (has_scheme(text, len, "https://"))
+        return GUARD_TARGET_SCHEME;
+    if (!has_scheme(text, len, "http://"))
         return GUARD_TARGET_FORM;
     for (end = scheme; end < len && text[end] != '/' && text[end] != '?';)
         end++;

@@ -277,6 +277,8 @@ for target in (b"ftp://test/hello", b"http:test/hello", b"http:/hello", b"http:/
                b"http://test:65536/hello", b"http://te\\st/hello", b"http://[::1/hello",
                b"http://test%/hello", b"http://test#/hello", b"://test/hello"):
     bad(S, f"the URI {target.decode()}", get(target=target))
+for target in (b"https://test/hello", b"HTTPS://test", b"https://test:443/hello?a"):
+    bad("RFC 9110 7.4", f"the URI {target.decode()}", get(target=target), 421)
 bad("RFC 9112 3.2.3", "authority-form", get(target=b"test:80"))
 S = "RFC 9112 3.2.4"
 good(S, "OPTIONS *", line(b"OPTIONS * HTTP/1.1"), ((200, 204),))
