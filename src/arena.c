@@ -14,7 +14,7 @@ struct arena_block {
 void arena_init(struct arena *arena, void *memory, size_t size)
 {
     arena->at = memory;
-    arena->end = arena->at + size;
+    arena->end = size ? arena->at + size : arena->at; /* `memory` may be NULL then */
     arena->blocks = NULL;
 }
 
