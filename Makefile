@@ -64,8 +64,9 @@ unit_programs = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit
 unit_helpers = $(patsubst tests/unit/%.c,$(BUILD)/tests/%.o,\
 	$(filter-out tests/unit/test_%.c tests/unit/list_options.c,$(unit_sources)))
 list_options = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/list_options.c))
-replays = $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/replay_%,$(wildcard tests/fuzz/fuzz_*.c))
-fuzzers = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz_names = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+replays = $(patsubst %,$(BUILD)/tests/replay_%,$(fuzz_names))
+fuzzers = $(patsubst %,$(BUILD)/tests/fuzz_%,$(fuzz_names))
 daemon = $(BUILD)/handoffd
 library = $(BUILD)/libhandoffd.a
 
@@ -75,7 +76,7 @@ say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n')
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all tests fuzz run check check-unit check-daemon check-tree demo bench coverage lint format \
+.PHONY: all tests fuzz fuzzers run check check-unit check-daemon check-tree demo bench coverage lint format \
 	install uninstall dist clean distclean help FORCE
 
 all: $(daemon)
@@ -113,24 +114,29 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(unit_helpers) $(library) $(BUILD)/members
 	$(Q)$(link) -o $@ $< $(unit_helpers) $(library) $(CHECK_LIBS) $(DEPS_LIBS) $(LIBS)
 
 # A fuzzer's corpus is replayed by every `make check`, without clang.
+link_fuzzer = $(compile) -Isrc -Itests/unit -pie $(LDFLAGS)
+fuzzer_libs = $(unit_helpers) $(library) $(CHECK_LIBS) $(DEPS_LIBS) $(LIBS)
+
 $(BUILD)/tests/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/standalone.c $(unit_helpers) $(library)
 	$(say) LINK $@
-	$(Q)$(compile) -Isrc -Itests/unit -o $@ $< tests/fuzz/standalone.c $(unit_helpers) $(library) \
-		-pie $(LDFLAGS) $(CHECK_LIBS) $(DEPS_LIBS) $(LIBS)
+	$(Q)$(link_fuzzer) -o $@ $< tests/fuzz/standalone.c $(fuzzer_libs)
 
-SECONDS = 60
-build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/unit/guard_transcript.c $(wildcard src/*.[ch])
-	@mkdir -p $(@D)
-	$(say) FUZZER $@
-	$(Q)clang -std=gnu11 -g -O1 $(defines) -fsanitize=fuzzer,address,undefined -pthread $(DEPS_CFLAGS) \
-		-Isrc -Itests/unit -o $@ $< tests/unit/guard_transcript.c \
-		$(filter-out src/main.c,$(wildcard src/*.c)) $(DEPS_LIBS)
+$(BUILD)/tests/fuzz_%: tests/fuzz/fuzz_%.c $(unit_helpers) $(library)
+	$(say) LINK $@
+	$(Q)$(link_fuzzer) -fsanitize=fuzzer -o $@ $< $(fuzzer_libs)
+
+fuzzers: $(fuzzers)
 
 # New inputs stay under build/; a finding is to become a file of the corpus.
-fuzz: $(fuzzers)
-	$(Q)for f in $(fuzzers); do name=$${f##*/fuzz_}; mkdir -p build/fuzz/$$name; \
-		$$f -max_total_time=$(SECONDS) -artifact_prefix=build/fuzz/ \
-		-dict=tests/fuzz/$$name.dict build/fuzz/$$name tests/fuzz/corpus/$$name || exit 1; done
+SECONDS = 60
+FUZZ = $(fuzz_names)
+fuzz:
+	$(Q)$(MAKE) BUILD=build/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzzers
+	$(Q)for name in $(FUZZ); do mkdir -p build/fuzz/$$name; \
+		build/fuzz/tests/fuzz_$$name -max_total_time=$(SECONDS) -timeout=10 \
+		-print_final_stats=1 -artifact_prefix=build/fuzz/$$name- -dict=tests/fuzz/$$name.dict \
+		build/fuzz/$$name tests/fuzz/corpus/$$name $$(cat tests/fuzz/$$name.seeds 2>/dev/null) \
+		</dev/null || exit 1; done
 
 -include $(wildcard $(BUILD)/src/*.d $(BUILD)/tests/*.d)
 
@@ -203,7 +209,7 @@ help:
 	@echo 'make demo           threads, pools and waiting requests, shown with ApacheBench'
 	@echo 'make bench          throughput and latency, side by side with nginx'
 	@echo 'make lint           clang-tidy, cppcheck, shellcheck, mandoc -Tlint, clang-format'
-	@echo 'make fuzz           run each fuzzer for SECONDS=60 (clang)'
+	@echo 'make fuzz           run each fuzzer, or FUZZ="NAME...", for SECONDS=60 (clang)'
 	@echo 'make format         clang-format the sources in place'
 	@echo 'make coverage       run the tests on an instrumented build, list lines covered per file'
 	@echo 'make install        into DESTDIR= under PREFIX=/usr/local; also uninstall'

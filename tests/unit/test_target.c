@@ -40,15 +40,9 @@ static void check_rows(const struct row *rows, size_t count)
 START_TEST(plain_paths)
 {
     static const struct row rows[] = {
-        {"/", "/"},
-        {"/a", "/a"},
-        {"/a/b/c", "/a/b/c"},
-        {"/a/", "/a/"},
-        {"/a;v=1", "/a;v=1"},
-        {"/a+b", "/a+b"},
-        {"/~user", "/~user"},
-        {"/a:b@c", "/a:b@c"},
-        {"/\xc3\xa4", "/\xc3\xa4"},
+        {"/", "/"},           {"/a", "/a"},         {"/a/b/c", "/a/b/c"},
+        {"/a/", "/a/"},       {"/a;v=1", "/a;v=1"}, {"/a+b", "/a+b"},
+        {"/~user", "/~user"}, {"/a:b@c", "/a:b@c"}, {"/\xc3\xa4", "/\xc3\xa4"},
     };
 
     check_rows(rows, COUNT_OF(rows));
