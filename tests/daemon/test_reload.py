@@ -90,7 +90,7 @@ def test_a_pool_is_added(start: StartDaemon) -> None:
     assert (pool["threads"], pool["active"]) == (3, 3)
     assert daemon.get("/more").status == 200
     daemon.until_pool("more", ran=1, busy=0)
-    assert daemon.pool_threads("more") == 3
+    until(lambda: daemon.status() and daemon.pool_threads("more") == 3)
 
 
 def test_a_removed_pool_finishes_its_tasks(start: StartDaemon) -> None:
