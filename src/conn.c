@@ -105,7 +105,6 @@ static void give_to_evhttp(struct conn *conn)
     evbuffer_freeze(input, 0);
     bufferevent_getcb(conn->bev, &on_read, NULL, NULL, &arg);
     if (r || !on_read) {
-        exchange_end(conn->exchange);
         conn_abort(conn);
         return;
     }

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import random
 import socket
+from pathlib import Path
 
 import pytest
 
 from conftest import StartDaemon
-from harness import SANITIZED, Daemon, conf
+from harness import MAIN_LISTENER, SANITIZED, Daemon, conf
 from rawhttp import Connection, Response, request_bytes
 
 PATIENT = 'drain_timeout = "1h";'
@@ -256,5 +257,45 @@ def test_a_client_that_reads_no_answers_is_held_back(start: StartDaemon) -> None
     for _ in range(whole):
         assert len(connection.read_response().json()["body"]) == 10000
     connection.reset()
+    daemon.until_descriptors(at_rest)
+    assert daemon.stop() == 0
+
+
+def until_nothing_goes_on(daemon: Daemon) -> int:
+    """Asks until only what it asks itself is answered, five times over; returns how often it asked."""
+    last = asked = still = 0
+    while still < 5:
+        requests = daemon.status()["requests"]
+        still = still + 1 if requests == last + 1 else 0
+        last, asked = requests, asked + 1
+    return asked
+
+
+def answers_that_fit(daemon: Daemon) -> int:
+    """How many answers of /hello the kernel takes on a unix socket from a client that reads none."""
+    with daemon.connect("unix") as connection:
+        assert connection.get("/hello").status == 200
+        before = daemon.status()["requests"]
+        connection.send_requests([request_bytes("GET", "/hello")] * 1000)
+        asked = until_nothing_goes_on(daemon)
+        # Without the first status and the answer that waits.
+        return daemon.status()["requests"] - before - asked - 2
+
+
+def test_a_refusal_that_must_wait_is_given_once(start: StartDaemon, tmp_path: Path) -> None:
+    """The socket takes nothing when it is due; whatever follows it is thrown away."""
+    listeners = f'{MAIN_LISTENER} unix: {{ address = "unix:{tmp_path}/socket"; }};'
+    daemon = start(conf(HELLO, listeners=listeners, server=PATIENT))
+    at_rest = daemon.descriptors_at_rest()
+    fit = answers_that_fit(daemon)
+    for count in range(fit - 2, fit + 3):
+        with daemon.connect("unix") as connection:
+            assert connection.get("/hello").status == 200
+            connection.send_requests([request_bytes("GET", "/hello")] * count)
+            connection.send(b"BAD\r\n\r\n" * 50)
+            until_nothing_goes_on(daemon)
+            assert {answer.text for answer in read(connection, count)} == {"hello"}
+            assert connection.read_response().status == 400
+            assert connection.read_eof() == b""
     daemon.until_descriptors(at_rest)
     assert daemon.stop() == 0
