@@ -3,9 +3,10 @@
  * evhttp reads nothing from the network.  When it has accepted a connection, its bufferevent is taken
  * off the socket's reading side (its read event is assigned to no descriptor) and an event of our own
  * reads into the loop's buffer.  That is done by an event that is activated while evhttp accepts: it
- * runs before libevent polls again, so that not a byte can be read before it.  Every byte goes through the guard; what comes out becomes an
- * exchange.  When a request is complete, evhttp is given a constant, minimal one instead, which makes
- * it call back for the answer and run the connection: writing, keep-alive, closing.
+ * runs before libevent polls again, so that not a byte can be read before it.  Every byte goes through
+ * the guard; what comes out becomes an exchange.  When a request is complete, evhttp is given a
+ * constant, minimal one instead, which makes it call back for the answer and then keep the connection
+ * or close it.
  *
  * One request at a time is with evhttp.  Bytes that come meanwhile are stashed, to a limit, behind
  * which the socket is not read any more; they are taken up when the answer is out, at the end of the
@@ -15,8 +16,9 @@
  * waiting task then never runs, its running one is cancelled.  The connection goes; the exchange stays
  * until its task comes back.
  *
- * Deadlines.  A connection has one at a time, by its phase, and one timer.  Moving a deadline back
- * costs nothing: the timer fires at the old time, sees that it is too early and is set again.
+ * Deadlines.  A connection has one at a time, by its phase, another one while a body is read for a
+ * worker, and one timer for both.  Moving a deadline back costs nothing: the timer fires at the old
+ * time, sees that it is too early and is set again.
  *
  * Who frees what: evhttp owns the connection and tells by its close callback that it goes, whatever
  * the reason; that alone frees a conn. */
@@ -233,25 +235,6 @@ static bool take_event(struct conn *conn, const struct guard_event *event)
     return false;
 }
 
-/* Keeps bytes for later.  False: there is no memory for them. */
-static bool stash(struct conn *conn, const char *data, size_t len)
-{
-    if (conn->stash_len + len > conn->stash_size) {
-        size_t size = conn->stash_len + len;
-        char *bigger = realloc(conn->stash, size);
-
-        if (!bigger)
-            return false;
-        conn->stash = bigger;
-        conn->stash_size = size;
-    }
-    memcpy(conn->stash + conn->stash_len, data, len);
-    conn->stash_len += len;
-    if (conn->stash_len >= STASH_MAX)
-        conn_stop_reading(conn);
-    return true;
-}
-
 static void begin_request(struct conn *conn)
 {
     const struct conf_server *server = conn_limits(conn);
@@ -344,7 +327,7 @@ static void look(struct conn *conn)
 static void on_end_of_stream(struct conn *conn)
 {
     bool nothing_left = conn->phase == CONN_LINGERING || conn->receiving ||
-                        (conn->phase == CONN_READING && !conn->stash_len);
+                        (conn->phase == CONN_READING && !conn->stash.len);
 
     conn->end_of_stream = true;
     conn_stop_reading(conn);
@@ -361,23 +344,41 @@ static void take_bytes(struct conn *conn, const char *data, size_t len)
 
     if (conn->phase == CONN_LINGERING)
         return;
-    if (conn->receiving || (conn->phase == CONN_READING && !conn->stash_len))
+    if (conn->receiving || (conn->phase == CONN_READING && !conn->stash.len))
         used = feed(conn, data, len, &gone);
     if (gone || used == len || conn->phase == CONN_LINGERING)
         return;
-    if (!stash(conn, data + used, len - used))
+    if (stash_add(&conn->stash, data + used, len - used)) {
         conn_hang_up(conn);
-    else if (conn->phase == CONN_READING)
+        return;
+    }
+    if (conn->stash.len >= STASH_MAX)
+        conn_stop_reading(conn);
+    if (conn->phase == CONN_READING)
         conn_put_on_todo(conn);
     else
         conn_look_later(conn);
+}
+
+/* How much to read at once: no more than can be stashed if it belongs to later requests, but all of a
+ * body that is known to come. */
+static size_t read_size(const struct conn *conn)
+{
+    size_t room = STASH_MAX - conn->stash.len;
+    uint64_t content = 0;
+
+    if (conn->receiving || (conn->phase == CONN_READING && !conn->stash.len))
+        content = guard_content_left(&conn->guard);
+    if (content <= room)
+        return room;
+    return content < LOOP_INPUT_SIZE ? (size_t)content : LOOP_INPUT_SIZE;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *conn = arg;
     struct loop *loop = conn->loop;
-    ssize_t n = recv(fd, loop->input, sizeof loop->input, MSG_DONTWAIT);
+    ssize_t n = recv(fd, loop->input, read_size(conn), MSG_DONTWAIT);
 
     (void)what;
     if (n > 0)
@@ -391,31 +392,25 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 /* Goes on with bytes that were stashed behind the last request. */
 static void take_stash(struct conn *conn)
 {
-    size_t len = conn->stash_len, used;
-    char *data = conn->stash;
+    /* Ours meanwhile, as the connection may go. */
+    struct stash stash = stash_move(&conn->stash);
     bool gone;
 
-    conn->stash = NULL;
-    conn->stash_len = conn->stash_size = 0;
-    used = feed(conn, data, len, &gone);
-    if (!gone && used < len && conn->phase != CONN_LINGERING) {
-        memmove(data, data + used, len - used);
-        conn->stash = data;
-        conn->stash_len = len - used;
-        conn->stash_size = len;
-        data = NULL;
-        if (conn->phase == CONN_READING)
+    stash_take(&stash, feed(conn, stash_bytes(&stash), stash.len, &gone));
+    if (!gone && conn->phase != CONN_LINGERING) {
+        conn->stash = stash_move(&stash);
+        if (conn->stash.len && conn->phase == CONN_READING)
             conn_put_on_todo(conn);
     }
-    free(data);
+    stash_clear(&stash);
     if (gone)
         return;
-    if ((conn->phase == CONN_READING && conn->end_of_stream && !conn->stash_len) ||
+    if ((conn->phase == CONN_READING && conn->end_of_stream && !conn->stash.len) ||
         is_abandoned(conn, conn->end_of_stream)) {
         conn_hang_up(conn);
         return;
     }
-    if (conn->stash_len < STASH_MAX)
+    if (conn->stash.len < STASH_MAX)
         conn_start_reading(conn);
     conn_look_later(conn);
 }
@@ -473,7 +468,7 @@ bool conn_awaits_request(const struct conn *conn, int64_t recent_ns)
 {
     if (conn->phase != CONN_READING || conn->end_of_stream)
         return false;
-    return guard_phase(&conn->guard) != GUARD_IDLE || conn->stash_len || conn->set_ns >= recent_ns;
+    return guard_phase(&conn->guard) != GUARD_IDLE || conn->stash.len || conn->set_ns >= recent_ns;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -493,7 +488,7 @@ static void conn_free(struct conn *conn)
     guard_clear(&conn->guard);
     list_remove(&conn->link);
     list_remove(&conn->todo);
-    free(conn->stash);
+    stash_clear(&conn->stash);
     server_connection_closed(conn->binding);
     free(conn);
 }

@@ -8,6 +8,7 @@
 #include "meters.h"
 #include "output.h"
 #include "parse_num.h"
+#include "stash.h"
 
 #include <event2/event_struct.h>
 #include <stdbool.h>
@@ -51,9 +52,7 @@ struct conn {
     bool expects;            /* ... and the client waits for "100 Continue" */
     struct guard_limits limits;
     struct guard guard;
-    char *stash; /* bytes behind the request that is being answered */
-    size_t stash_len;
-    size_t stash_size;
+    struct stash stash; /* bytes behind the request that is being answered */
     int64_t deadline_ns;      /* 0: none */
     int64_t body_deadline_ns; /* while `receiving`; 0: none */
     int64_t set_ns;           /* when the first was set: the phase began or bytes came */

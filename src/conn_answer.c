@@ -36,7 +36,7 @@ static void next_request(struct conn *conn)
     conn->exchange = NULL;
     conn->phase = CONN_READING;
     conn_state_update(conn);
-    if (conn->stash_len || conn->end_of_stream)
+    if (conn->stash.len || conn->end_of_stream)
         conn_put_on_todo(conn);
     conn_set_deadline(conn, conn_limits(conn)->keepalive_timeout);
 }
@@ -46,9 +46,7 @@ static void linger(struct conn *conn)
     conn->exchange = NULL;
     conn->phase = CONN_LINGERING;
     conn_state_update(conn);
-    free(conn->stash);
-    conn->stash = NULL;
-    conn->stash_len = conn->stash_size = 0;
+    stash_clear(&conn->stash);
     list_remove(&conn->todo);
     if (conn->end_of_stream) {
         conn_abort(conn);

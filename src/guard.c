@@ -66,6 +66,11 @@ enum guard_phase guard_phase(const struct guard *guard)
     return (enum guard_phase)guard->phase;
 }
 
+uint64_t guard_content_left(const struct guard *guard)
+{
+    return guard->phase == GUARD_IN_BODY ? guard_body_content_left(&guard->body) : 0;
+}
+
 void guard_set_max_body(struct guard *guard, uint64_t max_body)
 {
     guard->body.max = max_body;

@@ -104,6 +104,10 @@ void guard_set_max_body(struct guard *guard, uint64_t max_body);
 
 enum guard_phase guard_phase(const struct guard *guard);
 
+/* The bytes that come next and are content, whatever they are: of the body or, when it is chunked, of
+ * the chunk. */
+uint64_t guard_content_left(const struct guard *guard);
+
 /* For tests: replaces realloc(3) and free(3) (which is asked for by size 0); NULL brings them back.
  * Not thread-safe. */
 void guard_set_allocator(void *(*resize)(void *memory, size_t size));

@@ -52,6 +52,11 @@ void guard_body_begin(struct guard_body *body, const struct guard_head *head, ui
     };
 }
 
+uint64_t guard_body_content_left(const struct guard_body *body)
+{
+    return body->state == WHOLE || body->state == CONTENT ? body->left : 0;
+}
+
 /* The size is known: is there room for the chunk? */
 static enum guard_fault_id end_size(struct guard_body *body, enum state next)
 {

@@ -38,6 +38,9 @@ struct guard_body_out {
 void guard_body_begin(struct guard_body *body, const struct guard_head *head, uint64_t max,
                       uint32_t max_trailer);
 
+/* The bytes that come next and are content. */
+uint64_t guard_body_content_left(const struct guard_body *body);
+
 /* Takes bytes until a piece is there; returns how many.  GUARD_PIECE_NONE: all of them.  After
  * GUARD_PIECE_END and GUARD_PIECE_FAULT it must not be called again. */
 size_t guard_body_feed(struct guard_body *body, const char *data, size_t len,

@@ -186,6 +186,28 @@ static void read_target(struct exchange *x, const struct guard_head *head)
         find_route(x, head);
 }
 
+/* Which of the two ways the action takes the request's body; 0: it does not, or is not asked. */
+static unsigned needs_body(const struct exchange *x)
+{
+    const struct request *request = &x->request;
+
+    if (!request->route || request->response.status)
+        return 0;
+    return needs_of(request) & (ACTION_STREAMS_BODY | ACTION_NEEDS_BODY);
+}
+
+/* Makes room for a body before it comes: one that grows step by step is moved at each, and what it
+ * leaves behind stays with the process.  Memory that is not written to costs nothing. */
+static void reserve_body(struct exchange *x, const struct guard_head *head)
+{
+    enum { MOST = 1 << 20, MOST_UNKNOWN = 1 << 18 };
+    uint64_t most = head->chunked ? MOST_UNKNOWN : MOST;
+    uint64_t length = head->chunked ? intake_max_body(x) : head->content_length;
+
+    if (head->has_body && length <= intake_max_body(x) && (needs_body(x) & ACTION_NEEDS_BODY))
+        strbuf_reserve(&x->body, (size_t)(length < most ? length : most));
+}
+
 void intake_head(struct exchange *x, const struct guard_head *head)
 {
     struct request *request = &x->request;
@@ -200,6 +222,7 @@ void intake_head(struct exchange *x, const struct guard_head *head)
         respond_allow(x, METHOD_ALL);
     else
         read_target(x, head);
+    reserve_body(x, head);
     account_begin(x);
 }
 
@@ -215,20 +238,13 @@ uint64_t intake_max_body(const struct exchange *x)
 
 bool intake_streams_body(const struct exchange *x)
 {
-    const struct request *request = &x->request;
-
-    unsigned needs = request->route && !request->response.status ? needs_of(request) : 0;
-
     /* A template that holds the body needs it whole. */
-    return (needs & (ACTION_STREAMS_BODY | ACTION_NEEDS_BODY)) == ACTION_STREAMS_BODY;
+    return needs_body(x) == ACTION_STREAMS_BODY;
 }
 
 int intake_body(struct exchange *x, const char *data, size_t len)
 {
-    const struct request *request = &x->request;
-
-    if (!request->route || request->response.status ||
-        !(needs_of(request) & (ACTION_NEEDS_BODY | ACTION_STREAMS_BODY)))
+    if (!needs_body(x))
         return 0;
     strbuf_add(&x->body, data, len);
     return x->body.failed ? -ENOMEM : 0;

@@ -266,7 +266,7 @@ static bool is_last(const struct exchange *x)
     const struct conn *conn = x->conn;
 
     return x->close || x->loop->draining || server_is_closing(conn) ||
-           (conn->end_of_stream && !conn->stash_len && !conn->more_behind) ||
+           (conn->end_of_stream && !conn->stash.len && !conn->more_behind) ||
            !x->request.snapshot->conf->server.keepalive_timeout;
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool strbuf_reserve(struct strbuf *sb, size_t more)
+bool strbuf_reserve(struct strbuf *sb, size_t more)
 {
     size_t wanted, capacity = sb->capacity ? sb->capacity : 64;
     char *data;

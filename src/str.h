@@ -16,6 +16,8 @@ struct strbuf {
 };
 
 void strbuf_add(struct strbuf *sb, const void *bytes, size_t len);
+/* Makes room for `more` bytes, so that adding them moves nothing.  False: `failed` is set. */
+bool strbuf_reserve(struct strbuf *sb, size_t more);
 void strbuf_adds(struct strbuf *sb, const char *text);
 void strbuf_addc(struct strbuf *sb, char c);
 void strbuf_addf(struct strbuf *sb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import resource
 import time
@@ -10,10 +11,11 @@ from typing import Iterator
 import pytest
 
 from conftest import StartDaemon
-from harness import SANITIZED, Daemon, conf
+from harness import SANITIZED, Daemon, conf, until
 from rawhttp import Connection, Response, request_bytes
 
 PATIENT = 'drain_timeout = "1h"; keepalive_timeout = "1h"; header_timeout = "1h";'
+ECHO = 'path = "/echo"; action = "echo"'
 HELLO = 'path = "/hello"; action = "respond"; body = "hello"'
 SECOND = 'path = "/second"; action = "delay"; duration = "1s"'
 BLOCK = 'path = "/block"; action = "sleep"; duration = "1h"'
@@ -263,6 +265,79 @@ def test_a_stop_while_descriptors_are_exhausted(start: StartDaemon) -> None:
     daemon = start(limited(1000), wrapper=with_descriptors(40))
     at_rest = daemon.descriptors_at_rest()
     exhaust(daemon, at_rest)
+    assert daemon.stop() == 0
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+HEAD_SIZE = 16 << 10
+BODY_SIZE = 1 << 20
+BESIDES = 64 << 10
+
+
+def long_head(path: str, *fields: str) -> bytes:
+    """A head as long as is allowed, half of it the target."""
+    lines = [f"POST {path}?{'q' * (HEAD_SIZE // 2)} HTTP/1.1", "Host: test", *fields]
+    begin = "\r\n".join(lines).encode()
+    more = b"".join(b"\r\nX-%03d: %s" % (n, b"v" * 70) for n in range(96))
+    return (begin + more)[: HEAD_SIZE - 4] + b"\r\n\r\n"
+
+
+def held(daemon: Daemon, before: int) -> int:
+    for _ in range(5):
+        daemon.status()
+    return daemon.resident_bytes() - before
+
+
+@pytest.mark.parametrize("framing", [f"Content-Length: {BODY_SIZE}", "Transfer-Encoding: chunked"])
+def test_a_client_makes_it_hold_a_head_and_a_body(start: StartDaemon, framing: str) -> None:
+    count = 30
+    daemon = start(conf(ECHO, server=PATIENT))
+    for _ in range(3):
+        daemon.request("POST", "/echo", body=b"x" * 1000)
+    before = daemon.resident_bytes()
+    clients = [daemon.connect() for _ in range(count)]
+    for client in clients:
+        client.send(long_head("/echo", framing))
+        if "chunked" in framing:
+            client.send(b"%x\r\n" % BODY_SIZE)
+    for _ in range(16):  # all of them grow side by side
+        for client in clients:
+            client.send(b"x" * (BODY_SIZE // 16 - 1))
+    until(lambda: daemon.status() and daemon.resident_bytes() - before > count * BODY_SIZE * 0.99)
+    grown = held(daemon, before)
+    print(f"{grown / count} each")
+    assert SANITIZED or grown <= count * (HEAD_SIZE + BODY_SIZE + BESIDES)
+    for client in clients:
+        client.send(b"x" * 16 + (b"\r\n0\r\n\r\n" if "chunked" in framing else b""))
+        assert client.read_response().status == 200
+    assert daemon.stop() == 0
+
+
+def test_a_client_makes_it_hold_few_pipelined_bytes(start: StartDaemon) -> None:
+    count = 200
+    daemon = start(conf(BLOCK, server='drain_timeout = "100ms";'))
+    at_rest = daemon.descriptors_at_rest()
+    daemon.send_burst(50, "/block").close()
+    daemon.until_descriptors(at_rest)
+    before = daemon.resident_bytes()
+    clients = [daemon.connect() for _ in range(count)]
+    for client in clients:
+        client.send(long_head("/block"))
+    flood = request_bytes("GET", "/block") * 1000
+    for _ in range(20):
+        for client in clients:
+            client.sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                client.sock.send(flood)
+        daemon.status()
+    grown = held(daemon, before)
+    print(f"{grown / count} each")
+    assert SANITIZED or grown <= count * (HEAD_SIZE + BESIDES)
+    assert grown >= count * (16 << 10), "the flood has not come"
+    for client in clients:
+        client.reset()
+    daemon.until_descriptors(at_rest)
     assert daemon.stop() == 0
 
 

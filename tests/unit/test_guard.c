@@ -404,6 +404,41 @@ START_TEST(phases_follow_the_bytes)
 }
 END_TEST
 
+START_TEST(the_content_that_must_come_is_known)
+{
+    static const struct {
+        const char *bytes;
+        uint64_t left;
+    } rows[] = {
+        {"", 0},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n", 0},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", 9},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1234", 5},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n1234", 0},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", 0},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9", 0},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n", 9},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n1234", 5},
+        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n1234", 0},
+        {"BAD\r\n", 0},
+    };
+    static struct guard_event event;
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        size_t used = 0, len = strlen(rows[i].bytes);
+        struct guard guard;
+
+        guard_init(&guard, &limits);
+        do
+            used += guard_feed(&guard, rows[i].bytes + used, len - used, &event);
+        while (event.type != GUARD_MORE && event.type != GUARD_FAULT);
+        ck_assert_msg(guard_content_left(&guard) == rows[i].left, "%s: %llu", rows[i].bytes,
+                      (unsigned long long)guard_content_left(&guard));
+        guard_clear(&guard);
+    }
+}
+END_TEST
+
 START_TEST(a_refused_head_tells_what_is_known)
 {
     static const char request[] = "PUT http://b/c HTTP/1.0\r\nX : y\r\n\r\n";
@@ -471,6 +506,7 @@ int main(void)
         bodies_are_limited,
         the_body_limit_can_follow_the_head,
         phases_follow_the_bytes,
+        the_content_that_must_come_is_known,
         a_refused_head_tells_what_is_known,
         heads_can_be_found_in_and_copied,
     };
