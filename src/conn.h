@@ -52,7 +52,7 @@ struct conn {
     bool expects;            /* ... and the client waits for "100 Continue" */
     struct guard_limits limits;
     struct guard guard;
-    struct stash stash; /* bytes behind the request that is being answered */
+    struct stash stash;       /* bytes behind the request that is being answered */
     int64_t deadline_ns;      /* 0: none */
     int64_t body_deadline_ns; /* while `receiving`; 0: none */
     int64_t set_ns;           /* when the first was set: the phase began or bytes came */

@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 enum { LINGER_MS = 2000 };
@@ -57,12 +58,23 @@ static void linger(struct conn *conn)
     conn_set_deadline(conn, LINGER_MS * NS_PER_MS);
 }
 
+static bool has_unread(const struct conn *conn)
+{
+    int unread = 0;
+
+    return conn->stash.len || conn->more_behind ||
+           (ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0);
+}
+
 void conn_answered(struct conn *conn)
 {
-    struct evhttp_request *ev = conn->exchange->ev;
-    bool lingers = conn->exchange->linger;
+    struct exchange *x = conn->exchange;
+    struct evhttp_request *ev = x->ev;
+    /* Closing with bytes unread makes the kernel reset the connection, and drop what it still holds of
+     * the answer. */
+    bool lingers = x->linger || (x->close && has_unread(conn));
 
-    exchange_end(conn->exchange);
+    exchange_end(x);
     if (lingers) {
         linger(conn);
         return;

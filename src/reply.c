@@ -273,7 +273,11 @@ static bool is_last(const struct exchange *x)
 /* Settles what the head says of the connection. */
 static void begin_answer(struct exchange *x)
 {
+    bool expected = x->close || x->conn->end_of_stream;
+
     x->close = is_last(x);
+    /* A client that does not expect the end may send on until it sees it. */
+    x->linger |= x->close && !expected;
     if (x->close && !x->linger)
         evhttp_add_header(evhttp_request_get_output_headers(x->ev), "Connection", "close");
     if (!x->ready_ns)

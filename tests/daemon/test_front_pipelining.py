@@ -98,10 +98,33 @@ def test_what_follows_the_last_request_is_not_answered(start: StartDaemon) -> No
                 + request_bytes("GET", "/hello") * 10
             )
             assert connection.read_response().closes
-            try:
+            assert connection.read_eof() == b""
+    assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("server", "fields"),
+    [(PATIENT, {"Connection": "close"}), (PATIENT + " keepalive_timeout = 0;", {})],
+    ids=["the client's wish", "the daemon's"],
+)
+def test_a_last_answer_is_whole_whatever_follows_its_request(
+    start: StartDaemon, tmp_path: Path, server: str, fields: dict[str, str]
+) -> None:
+    """The kernel resets a connection that is closed with bytes unread, and drops what it holds of
+    the answer."""
+    content = bytes(2 << 20)
+    (tmp_path / "large").write_bytes(content)
+    large = f'path = "/large"; action = "respond"; body_file = "{tmp_path}/large"'
+    daemon = start(conf(large, HELLO, server=server))
+    for path, body in (("/large", content), ("/hello", b"hello")):
+        for later in (b"", request_bytes("GET", "/hello")):
+            with daemon.connect(receive_buffer=1 << 16) as connection:
+                connection.send(request_bytes("GET", path, fields) + b"x" * (1 << 17))
+                daemon.status()
+                connection.send(later)
+                response = connection.read_response()
+                assert response.closes and response.body == body
                 assert connection.read_eof() == b""
-            except ConnectionResetError:
-                pass  # bytes that nobody reads make the kernel reset
     assert daemon.stop() == 0
 
 
