@@ -76,7 +76,7 @@ say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n')
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all tests fuzz fuzzers run check check-unit check-daemon check-tree demo bench coverage lint format \
+.PHONY: all tests fuzz fuzzers run check check-unit check-daemon check-tree demo bench bench-front coverage lint format \
 	install uninstall dist clean distclean help FORCE
 
 all: $(daemon)
@@ -163,6 +163,13 @@ demo: $(daemon)
 bench: $(daemon)
 	$(Q)HANDOFFD=$(CURDIR)/$(daemon) PYTHON=$(PYTHON) tests/bench/run
 
+$(BUILD)/tests/bench_%: tests/bench/%.c $(library)
+	$(say) LINK $@
+	$(Q)$(compile) -Isrc -o $@ $< $(library) -pie $(LDFLAGS) $(DEPS_LIBS) $(LIBS)
+
+bench-front: $(daemon) $(BUILD)/tests/bench_guard
+	$(Q)HANDOFFD=$(CURDIR)/$(daemon) BENCH_GUARD=$(BUILD)/tests/bench_guard $(PYTHON) tests/bench/front
+
 coverage:
 	$(Q)rm -rf build/coverage
 	$(Q)$(MAKE) COVERAGE=1 SANITIZE= check
@@ -208,6 +215,7 @@ help:
 	@echo 'make check          all tests; parts: check-unit, check-tree, check-daemon'
 	@echo 'make demo           threads, pools and waiting requests, shown with ApacheBench'
 	@echo 'make bench          throughput and latency, side by side with nginx'
+	@echo 'make bench-front    what slow clients, the guard and idle connections cost'
 	@echo 'make lint           clang-tidy, cppcheck, shellcheck, mandoc -Tlint, clang-format'
 	@echo 'make fuzz           run each fuzzer, or FUZZ="NAME...", for SECONDS=60 (clang)'
 	@echo 'make format         clang-format the sources in place'
