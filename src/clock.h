@@ -2,6 +2,7 @@
 #ifndef HANDOFFD_CLOCK_H
 #define HANDOFFD_CLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -26,5 +27,8 @@ enum { HTTP_DATE_SIZE = 30 };
 
 /* Writes the IMF-fixdate of RFC 9110, 5.6.7 ("Sun, 06 Nov 1994 08:49:37 GMT") and a NUL. */
 void clock_http_date(time_t when, char out[HTTP_DATE_SIZE]);
+
+/* Reads a date of any of the three forms that RFC 9110, 5.6.7, wants to be read.  False: it is none. */
+bool clock_parse_http_date(const char *text, time_t *when);
 
 #endif
