@@ -28,6 +28,7 @@ extern const struct action action_delay;
 extern const struct action action_digest;
 extern const struct action action_echo;
 extern const struct action action_exec;
+extern const struct action action_file;
 extern const struct action action_live;
 extern const struct action action_metrics;
 extern const struct action action_pool;

@@ -42,9 +42,9 @@ struct conf_route;
 enum action_need {
     ACTION_NEEDS_HEADERS = 1 << 0, /* and the client's address */
     ACTION_NEEDS_BODY = 1 << 1,
-    ACTION_STREAMS_BODY =
-        1 << 2, /* of blocking actions: `run` may begin before the body is whole, and
-                                   * takes it by body_read; with the one above it is whole */
+    /* Of blocking actions: `run` may begin before the body is whole, and takes it by body_read.
+     * Together with the one above it is whole all the same. */
+    ACTION_STREAMS_BODY = 1 << 2,
 };
 
 /* Handed to an action's `create`: the configuration so far (listeners and pools are complete) and a

@@ -7,7 +7,7 @@
 static const struct action *const registry[] = {
     &action_respond, &action_redirect, &action_echo,    &action_delay, &action_pool,
     &action_live,    &action_ready,    &action_status,  &action_sleep, &action_spin,
-    &action_digest,  &action_resolve,  &action_metrics, &action_exec,
+    &action_digest,  &action_resolve,  &action_metrics, &action_exec,  &action_file,
 };
 
 enum { REGISTRY_SIZE = sizeof registry / sizeof *registry };
