@@ -272,10 +272,7 @@ struct exchange *conn_detach_task(struct exchange *task)
         return NULL;
     }
     conn->exchange = answer;
-    if (conn->receiving) {
-        conn_stop_receiving(conn);
+    if (conn->receiving)
         body_stream_end(&task->request, -ECANCELED);
-        answer->close = answer->linger = true;
-    }
     return answer;
 }

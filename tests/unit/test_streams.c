@@ -74,6 +74,7 @@ static void begin(const char *server, int (*run)(struct request *request))
         "listeners: { main: { address = \"127.0.0.1:0\"; }; };\n"
         "pools: { default: { threads = 2; }; };\n"
         "routes: ( { path = \"/script\"; action = \"script\"; max_body_size = \"100m\"; },\n"
+        "          { path = \"/late\"; action = \"script\"; timeout = \"20ms\"; },\n"
         "          { path = \"/hello\"; action = \"respond\"; body = \"hello\"; } );",
         server);
     source.path = support_write("streams.conf", strbuf_cstr(&text));
@@ -724,6 +725,89 @@ START_TEST(body_and_answer_flow_at_once)
 }
 END_TEST
 
+/* ---- runs that take too long ------------------------------------------------------------------ */
+
+/* For an hour, or until it is told to stop. */
+static int linger(struct request *request)
+{
+    return task_sleep_until(&request->task, clock_now_ns() + 3600 * NS_PER_SEC) ? 0 : -ECANCELED;
+}
+
+static int prepare_and_linger(struct request *request)
+{
+    int r = begin_answer(request, ANSWER_UNKNOWN);
+
+    return r ? r : linger(request);
+}
+
+static void check_504(const char *request)
+{
+    int fd = dial();
+
+    say(fd, request);
+    hear_until(fd, "\"route\":\"/late\"}");
+    ck_assert_contains(got, "HTTP/1.1 504 ");
+    ck_assert_contains(got, "\"reason\":\"timeout\"");
+    wait_for(&reached);
+    ck_assert_int_eq(result, -ECANCELED);
+    check_alive(fd);
+    close(fd);
+}
+
+START_TEST(a_late_run_is_answered_before_its_head_is_out)
+{
+    begin("", linger);
+    check_504("GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
+    script = prepare_and_linger;
+    check_504("GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
+    end();
+}
+END_TEST
+
+static int begin_and_linger(struct request *request)
+{
+    int r = begin_answer(request, ANSWER_UNKNOWN);
+
+    if (!r)
+        r = write_text(request, "one");
+    return r ? r : linger(request);
+}
+
+START_TEST(a_late_run_is_broken_off_behind_its_head)
+{
+    int fd;
+
+    begin("", begin_and_linger);
+    fd = dial();
+    say(fd, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
+    hear_end(fd);
+    ck_assert_contains(got, "HTTP/1.1 200 ");
+    ck_assert_str_eq(body_of_answer(), "3\r\none\r\n"); /* without a last chunk */
+    wait_for(&reached);
+    ck_assert_int_eq(result, -ECANCELED);
+    close(fd);
+    end();
+}
+END_TEST
+
+START_TEST(a_late_run_may_wait_for_its_body)
+{
+    int fd;
+
+    begin("", read_body);
+    fd = dial();
+    say(fd, "POST /late HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nxx");
+    wait_for(&reached);
+    hear_until(fd, "\"route\":\"/late\"}");
+    ck_assert_contains(got, "HTTP/1.1 504 ");
+    ck_assert_contains(got, "Connection: close\r\n");
+    wait_for(&reached);
+    ck_assert_int_eq(result, -ECANCELED);
+    close(fd);
+    end();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -747,6 +831,9 @@ int main(void)
         the_client_is_asked_when_the_worker_asks,
         an_answer_without_the_body_ends_the_connection,
         body_and_answer_flow_at_once,
+        a_late_run_is_answered_before_its_head_is_out,
+        a_late_run_is_broken_off_behind_its_head,
+        a_late_run_may_wait_for_its_body,
     };
 
     return support_run("streams", tests, COUNT_OF(tests));
