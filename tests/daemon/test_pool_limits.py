@@ -474,3 +474,18 @@ def test_books_after_a_storm(start: StartDaemon) -> None:
             for key in ("submitted", "ran", "rejected"):
                 sums[key] = sums.get(key, 0) + route["tasks"][key]
     assert sums == {key: pool[key] for key in sums}
+
+
+def test_the_cliff_and_its_cure(start: StartDaemon) -> None:
+    """Fifty clients on forty threads: ten wait, whatever the CPU has to do; the number is the cure."""
+
+    def text(threads: int) -> str:
+        return conf(BLOCK, pools=f"default: {{ threads = {threads}; }};")
+
+    daemon = start(text(40))
+    crowd = daemon.send_burst(50, "/block")
+    assert daemon.until_pool(busy=40, queued=10)["available"] == 0
+    daemon.reload(text(60))
+    pool = daemon.until_pool(busy=50, queued=0)
+    assert (pool["available"], pool["active"]) == (10, 60)
+    assert crowd.done == 0 and crowd.failures == []
