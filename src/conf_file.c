@@ -158,8 +158,7 @@ static void set_option(struct reader *r, const config_setting_t *setting,
 }
 
 static void read_group_list(struct reader *r, const config_setting_t *setting,
-                            const struct option_row *row, struct group_list *list,
-                            const char *path);
+                            const struct option_row *row, void *settings, const char *path);
 
 /* ---- groups ---------------------------------------------------------------------------------- */
 
@@ -236,8 +235,7 @@ static void read_group(struct reader *r, const config_setting_t *group, const ch
             row = option_find(layers[l].table, name);
         note_place(r, strbuf_cstr(&key), setting);
         if (row && row->type == OPTION_GROUPS)
-            read_group_list(r, setting, row, (void *)((char *)layers[l - 1].settings + row->offset),
-                            strbuf_cstr(&key));
+            read_group_list(r, setting, row, layers[l - 1].settings, strbuf_cstr(&key));
         else if (row)
             set_option(r, setting, row, layers[l - 1].settings, strbuf_cstr(&key));
         else if (unknown_is_fault)
@@ -267,26 +265,28 @@ static void read_plain_group(struct reader *r, const config_setting_t *group, co
 
 /* A list of groups inside a group: each is read by the rows that the option's own row names. */
 static void read_group_list(struct reader *r, const config_setting_t *setting,
-                            const struct option_row *row, struct group_list *list, const char *path)
+                            const struct option_row *row, void *settings, const char *path)
 {
+    struct group_list *list = (void *)((char *)settings + row->offset);
+
     if (!config_setting_is_list(setting)) {
-        set_option(r, setting, row, NULL, path);
+        set_option(r, setting, row, settings, path);
         return;
     }
     for (int i = 0; i < config_setting_length(setting); i++) {
         const config_setting_t *group = config_setting_get_elem(setting, (unsigned)i);
         struct strbuf key = {0};
-        void *settings;
+        void *item;
 
         strbuf_addf(&key, "%s[%d]", path, i);
         note_place(r, strbuf_cstr(&key), group);
-        settings = option_add_group(row->group, list);
-        if (!settings)
+        item = option_add_group(row->group, list);
+        if (!item)
             r->out_of_memory = true;
         else if (expect_group(r, group, strbuf_cstr(&key)))
-            read_plain_group(r, group, strbuf_cstr(&key), row->group->rows, settings);
+            read_plain_group(r, group, strbuf_cstr(&key), row->group->rows, item);
         else
-            r->out_of_memory |= option_set_defaults(row->group->rows, settings) != 0;
+            r->out_of_memory |= option_set_defaults(row->group->rows, item) != 0;
         strbuf_free(&key);
     }
 }
