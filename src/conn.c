@@ -49,6 +49,8 @@ enum {
     LOOK_MS = 100,
 };
 
+static const char LATE_BODY[] = "the body came too slowly, or none of it within body_timeout";
+
 const struct conf_server *conn_limits(const struct conn *conn)
 {
     return &conn->loop->snapshot->conf->server;
@@ -171,7 +173,7 @@ static bool take_head(struct conn *conn, const struct guard_head *head)
     guard_set_max_body(&conn->guard, max_body);
     if (!head->has_body)
         return true;
-    conn_set_deadline(conn, conn_limits(conn)->body_timeout);
+    conn_begin_body_deadline(conn);
     if (!head->expect_continue)
         return true;
     if (x->request.response.status) {
@@ -193,7 +195,7 @@ static bool take_body(struct conn *conn, const struct guard_event *event)
 {
     if (conn->receiving)
         return conn_receive(conn, event->data, event->len);
-    conn_set_deadline(conn, conn_limits(conn)->body_timeout);
+    conn_move_body_deadline(conn, event->len);
     if (!intake_body(conn->exchange, event->data, event->len))
         return true;
     refuse(conn, NULL, 503, "out of memory");
@@ -424,7 +426,7 @@ static void expire_reading(struct conn *conn)
         refuse(conn, NULL, 408, "the head of the request did not come within header_timeout");
         break;
     case GUARD_IN_BODY:
-        refuse(conn, NULL, 408, "no more of the body came within body_timeout");
+        refuse(conn, NULL, 408, LATE_BODY);
         break;
     case GUARD_IDLE:
     case GUARD_DEAD:
@@ -456,7 +458,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     if (conn->body_deadline_ns && now >= conn->body_deadline_ns) {
         conn->body_deadline_ns = 0;
         conn_set_timer(conn, now);
-        conn_refuse_rest(conn, 408, "no more of the body came within body_timeout");
+        conn_refuse_rest(conn, 408, LATE_BODY);
     } else if (conn->deadline_ns && now >= conn->deadline_ns) {
         expire(conn);
     } else {

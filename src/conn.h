@@ -52,8 +52,10 @@ struct conn {
     bool expects;            /* ... and the client waits for "100 Continue" */
     struct guard_limits limits;
     struct guard guard;
-    struct stash stash;       /* bytes behind the request that is being answered */
-    int64_t deadline_ns;      /* 0: none */
+    struct stash stash;  /* bytes behind the request that is being answered */
+    int64_t deadline_ns; /* 0: none */
+    int64_t body_end_ns; /* when all of the body must have come, as it looks */
+    int64_t body_paused_ns;
     int64_t body_deadline_ns; /* while `receiving`; 0: none */
     int64_t set_ns;           /* when the first was set: the phase began or bytes came */
     int64_t timer_ns;         /* when the timer fires; 0: it is not set */

@@ -5,7 +5,7 @@
  * worker (`receiving`) and answers.  When so much lies ahead of the worker that its stream is full,
  * the socket is not read until the worker asks for more, so that the client is held back by TCP.
  *
- * body_timeout runs only while the socket is read: a slow worker is not the client's fault. */
+ * The client's time for the body runs only while the socket is read: a slow worker is not its fault. */
 #include "body_stream.h"
 #include "conf.h"
 #include "conn.h"
@@ -26,7 +26,7 @@ static void on_wanted(struct request *request)
         conn_send_continue(conn);
     conn->expects = conn->body_full = false;
     conn_start_reading(conn);
-    conn_set_body_deadline(conn);
+    conn_resume_body_deadline(conn);
 }
 
 int conn_begin_body(struct conn *conn)
@@ -41,8 +41,10 @@ int conn_begin_body(struct conn *conn)
     strbuf_free(&x->body);
     conn->receiving = true;
     conn->body_full = false;
-    if (!conn->expects)
-        conn_set_body_deadline(conn);
+    if (conn->expects)
+        conn_pause_body_deadline(conn);
+    else
+        conn_move_body_deadline(conn, 0);
     return 0;
 }
 
@@ -55,10 +57,10 @@ bool conn_receive(struct conn *conn, const char *data, size_t len)
         return false;
     }
     conn->expects = false;
-    conn_set_body_deadline(conn);
+    conn_move_body_deadline(conn, len);
     if (r > 0) {
         conn->body_full = true;
-        conn->body_deadline_ns = 0;
+        conn_pause_body_deadline(conn);
         conn_stop_reading(conn);
         conn_look_later(conn);
     }

@@ -5,13 +5,23 @@
 #include "conn.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Moves the deadline to `after_ns` from now. */
 void conn_set_deadline(struct conn *conn, int64_t after_ns);
 
-/* The same for the one of a body that is read while its request is served: body_timeout from now. */
-void conn_set_body_deadline(struct conn *conn);
+/* A body begins: for its next bytes the client has body_timeout; for all of it ten times that, and
+ * longer as bytes come, at a minimum rate. */
+void conn_begin_body_deadline(struct conn *conn);
+
+/* So many bytes of it have come.  While the body is read for a worker (`receiving`) this and the next
+ * two work on a deadline of its own. */
+void conn_move_body_deadline(struct conn *conn, size_t came);
+
+/* The socket is not read, which is not the client's fault; it is read again. */
+void conn_pause_body_deadline(struct conn *conn);
+void conn_resume_body_deadline(struct conn *conn);
 
 /* Moves the first to write_timeout from now, and notes what the client has not taken yet. */
 void conn_set_write_deadline(struct conn *conn);

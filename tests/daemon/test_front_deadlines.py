@@ -166,8 +166,15 @@ def test_the_framing_of_chunks_does_not_prolong_a_body(start: StartDaemon) -> No
     assert_nothing_left(daemon, at_rest)
 
 
-def test_a_slow_body_has_time_as_long_as_it_moves(start: StartDaemon) -> None:
-    """It takes twice the timeout in all.  A pause of ours that was too long proves nothing: then
+@pytest.mark.parametrize(
+    ("pieces", "size"),
+    [(20, 1), (160, 50)],
+    ids=["twice the timeout", "16 times, at a good rate"],
+)
+def test_a_slow_body_has_time_as_long_as_it_moves(
+    start: StartDaemon, pieces: int, size: int
+) -> None:
+    """One piece in a tenth of the timeout.  A pause of ours that was too long proves nothing: then
     the next round allows more."""
 
     def config(timeout: float) -> str:
@@ -176,13 +183,17 @@ def test_a_slow_body_has_time_as_long_as_it_moves(start: StartDaemon) -> None:
     def post(timeout: float) -> tuple[Response, float]:
         longest, last = 0.0, time.monotonic()
         with daemon.connect() as connection:
-            connection.send(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 20\r\n\r\n")
-            for _ in range(20):
-                if not connection.is_quiet(timeout / 10):
-                    break
-                connection.send(b"x")
+            connection.send(
+                b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n"
+                % (pieces * size)
+            )
+            for _ in range(pieces):
+                quiet = connection.is_quiet(timeout / 10)
                 now = time.monotonic()
                 longest, last = max(longest, now - last), now
+                if not quiet:
+                    break
+                connection.send(b"x" * size)
             return connection.read_response(), longest
 
     timeout = SHORT
@@ -193,8 +204,24 @@ def test_a_slow_body_has_time_as_long_as_it_moves(start: StartDaemon) -> None:
         daemon.reload(config(timeout))
         response, longest = post(timeout)
     assert response.status == 200
-    assert response.json()["body"] == "x" * 20
+    assert response.json()["body"] == "x" * pieces * size
     assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 8000", "Transfer-Encoding: chunked"])
+def test_a_body_that_trickles_without_end_gets_408(start: StartDaemon, framing: str) -> None:
+    """It is never without a byte for long, but at ten times the timeout it must have come faster."""
+    daemon = start(conf(ECHO, server=server(body_timeout=SHORT / 2)))
+    at_rest = daemon.descriptors_at_rest()
+    with daemon.connect() as connection:
+        began = time.monotonic()
+        connection.send(f"POST /echo HTTP/1.1\r\nHost: test\r\n{framing}\r\n\r\n".encode())
+        if "chunked" in framing:
+            connection.send(b"1f40\r\n")
+        assert trickle(connection, b"x" * 8000) < 8000
+        assert_refused_as_late(connection)
+        assert time.monotonic() - began >= 10 * SHORT / 2
+    assert_nothing_left(daemon, at_rest)
 
 
 # --- between requests -----------------------------------------------------------------------------
