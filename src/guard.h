@@ -75,7 +75,7 @@ struct guard_event {
     /* HEAD: the head.  FAULT: as far as it came, if the fault is in the head and the request line
      * was well-formed: method_name, target, minor (and method, if known) are set; else NULL.
      * Head, bytes and fields stay valid until the next guard_feed or guard_clear of this guard, and
-     * not longer than this event and the bytes fed: copy what is to stay (guard_head_copy). */
+     * not longer than this event and the bytes fed: copy what is to stay. */
     const struct guard_head *head;
 
     const char *data; /* within the bytes fed */

@@ -13,7 +13,6 @@
 #include "guard_fields.h"
 #include "guard_target.h"
 
-#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -44,22 +43,6 @@ const struct guard_field *guard_head_find(const struct guard_head *head, const c
             !strncasecmp(guard_text(head, head->fields[i].name), name, len))
             return &head->fields[i];
     return NULL;
-}
-
-int guard_head_copy(struct guard_head *to, const struct guard_head *from, struct arena *arena)
-{
-    size_t size = from->n_fields * sizeof *from->fields;
-    struct guard_field *fields = arena_alloc(arena, size);
-    const char *bytes = arena_strndup(arena, from->bytes, from->len);
-
-    if (!fields || !bytes)
-        return -ENOMEM;
-    if (size)
-        memcpy(fields, from->fields, size);
-    *to = *from;
-    to->fields = fields;
-    to->bytes = bytes;
-    return 0;
 }
 
 void guard_scan_begin(struct guard_scan *scan, const char *bytes, struct guard_field *fields,

@@ -2,10 +2,8 @@
 #ifndef HANDOFFD_GUARD_HEAD_H
 #define HANDOFFD_GUARD_HEAD_H
 
-#include "arena.h"
 #include "guard_fault.h"
 #include "http_method.h"
-#include "parse_num.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,8 +20,8 @@ struct guard_field {
     struct guard_span value; /* without the blanks around it; may be empty */
 };
 
-/* A head that has passed every check.  Spans, not pointers: the head can be moved with two copies
- * (guard_head_copy).  Who owns what they point into, and how long, is told by who hands it out. */
+/* A head that has passed every check.  Spans, not pointers, so that bytes and fields can move.  Who
+ * owns them, and how long, is told by who hands the head out. */
 struct guard_head {
     const char *bytes;                /* from the method to the empty line */
     const struct guard_field *fields; /* as they came, in order, Host and framing included */
@@ -62,10 +60,6 @@ static inline const char *guard_text(const struct guard_head *head, struct guard
 
 /* The first field of that name (any case), or NULL. */
 const struct guard_field *guard_head_find(const struct guard_head *head, const char *name);
-
-/* Copies a head with its bytes and fields into the arena.  0 or -ENOMEM. */
-int guard_head_copy(struct guard_head *to, const struct guard_head *from,
-                    struct arena *arena) WARN_UNUSED;
 
 /* The scanner.  For guard.c alone: it scans bytes that stand one behind the other in memory, but
  * need not all be there yet. */
