@@ -40,6 +40,7 @@
 #include <event2/bufferevent_struct.h>
 #include <event2/http.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -202,6 +203,16 @@ static bool take_body(struct conn *conn, const struct guard_event *event)
     return false;
 }
 
+static void take_fault(struct conn *conn, const struct guard_event *event)
+{
+    const struct guard_fault *fault = event->fault;
+    uint64_t limit = conn->receiving ? 0 : intake_limit(conn, fault);
+    char detail[128];
+
+    snprintf(detail, sizeof detail, "%s Allowed: %llu.", fault->reason, (unsigned long long)limit);
+    refuse(conn, event->head, (int)fault->status, limit ? detail : fault->reason);
+}
+
 /* The body does not come whole with its head, and its action takes it as it comes. */
 static void begin_to_receive(struct conn *conn)
 {
@@ -226,7 +237,7 @@ static bool take_event(struct conn *conn, const struct guard_event *event)
             give_to_evhttp(conn);
         return false;
     case GUARD_FAULT:
-        refuse(conn, event->head, (int)event->fault->status, event->fault->reason);
+        take_fault(conn, event);
         return false;
     case GUARD_MORE:
         if (guard_phase(&conn->guard) == GUARD_IN_BODY && conn->phase == CONN_READING &&

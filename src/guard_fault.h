@@ -68,9 +68,8 @@ enum guard_fault_id {
 };
 
 struct guard_fault {
-    unsigned status;     /* of the answer */
-    const char *reason;  /* a sentence that holds nothing of the client's */
-    const char *section; /* where the rule stands; "" when it is this server's own limit */
+    unsigned status;    /* of the answer */
+    const char *reason; /* a sentence with the place of the rule, and nothing of the client's */
 };
 
 /* The fault for a byte that may not stand where it is: NUL and LF have their own. */

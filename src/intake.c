@@ -234,6 +234,17 @@ uint64_t intake_max_body(const struct exchange *x)
     return (uint64_t)(own == OPTION_WORD ? request->snapshot->conf->server.max_body_size : own);
 }
 
+uint64_t intake_limit(const struct conn *conn, const struct guard_fault *fault)
+{
+    if (fault == guard_fault(GUARD_BODY_LONG))
+        return intake_max_body(conn->exchange);
+    if (fault == guard_fault(GUARD_FIELD_COUNT))
+        return conn->limits.max_fields;
+    if (fault == guard_fault(GUARD_HEAD_LONG) || fault == guard_fault(GUARD_LINE_LONG))
+        return conn->limits.max_head;
+    return 0;
+}
+
 /* ---- the rest -------------------------------------------------------------------------------- */
 
 bool intake_streams_body(const struct exchange *x)

@@ -15,6 +15,9 @@ uint64_t intake_max_body(const struct exchange *exchange);
 /* Whether the request goes to an action that takes its body as a stream. */
 bool intake_streams_body(const struct exchange *exchange);
 
+/* What is allowed, if the fault is that a limit was passed; 0 otherwise. */
+uint64_t intake_limit(const struct conn *conn, const struct guard_fault *fault);
+
 /* Adds a piece of the body, if the action wants it.  0 or -ENOMEM. */
 int intake_body(struct exchange *exchange, const char *data, size_t len) WARN_UNUSED;
 

@@ -128,6 +128,20 @@ def test_what_stands_behind_a_refusal_is_not_read(
     assert daemon.status()["requests"] == before + 2  # the refusal, and the status before
 
 
+@pytest.mark.parametrize(
+    ("refusal", "limit"),
+    [("long body", 1000), ("long line", 4096), ("long head", 4096), ("many fields", 100)],
+)
+def test_a_refusal_tells_the_limit(connection: Connection, refusal: str, limit: int) -> None:
+    connection.send(REFUSALS[refusal][1])
+    assert f"Allowed: {limit}." in connection.read_response().json()["detail"]
+
+
+def test_a_refusal_tells_the_rule(connection: Connection) -> None:
+    connection.send(REFUSALS["no Host"][1])
+    assert "RFC 9112, 3.2" in connection.read_response().json()["detail"]
+
+
 def test_a_refusal_shows_nothing_of_the_request(connection: Connection) -> None:
     connection.send(b"GET /<script>alert(1)</script> HTTP/1.1\r\nHost: <b>\r\nX-Bad : <i>\r\n\r\n")
     response = connection.read_response()
