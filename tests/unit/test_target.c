@@ -173,17 +173,17 @@ END_TEST
 /* Whoever takes the path as a string would see less of it than the router. */
 START_TEST(a_nul_is_refused_wherever_it_stands)
 {
-    static const char *const targets[] = {"/a_b", "_/a", "/a_", "/a/_/b", "/_"};
+    static const struct {
+        char raw[4];
+        size_t len;
+    } rows[] = {{"/\0a", 3}, {"\0/a", 3}, {"/a\0", 3}, {"/\0", 2}, {"\0", 1}};
 
-    for (size_t i = 0; i < COUNT_OF(targets); i++) {
-        char target[16];
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct slice path;
         struct arena arena;
 
-        strcpy(target, targets[i]);
-        *strchr(target, '_') = '\0';
         arena_init(&arena, NULL, 0);
-        ck_assert_int_eq(target_path(target, strlen(targets[i]), &arena, &path), -EINVAL);
+        ck_assert_int_eq(target_path(rows[i].raw, rows[i].len, &arena, &path), -EINVAL);
         arena_clear(&arena);
     }
 }
