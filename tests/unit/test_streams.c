@@ -523,8 +523,9 @@ START_TEST(a_body_that_comes_with_its_head_needs_no_stream)
     begin("", read_body);
     fd = dial();
     say(fd, POST "Content-Length: 3\r\n\r\nxxx" POST "Content-Length: 0\r\n\r\n" GET);
-    hear_until(fd, "3 bytes.");
-    while (!strstr(got, "0 bytes.") || !strstr(strstr(got, "0 bytes.") + 1, "0 bytes."))
+    /* The answers may come in one piece. */
+    while (!strstr(got, "3 bytes.") || !strstr(got, "0 bytes.") ||
+           !strstr(strstr(got, "0 bytes.") + 1, "0 bytes."))
         ck_assert_int_gt(hear(fd), 0);
     close(fd);
     end();
