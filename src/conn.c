@@ -377,7 +377,8 @@ static void take_bytes(struct conn *conn, const char *data, size_t len)
  * body that is known to come. */
 static size_t read_size(const struct conn *conn)
 {
-    size_t room = STASH_MAX - conn->stash.len;
+    /* One byte at least: a read of none would look like the end. */
+    size_t room = conn->stash.len < STASH_MAX ? STASH_MAX - conn->stash.len : 1;
     uint64_t content = 0;
 
     if (conn->receiving || (conn->phase == CONN_READING && !conn->stash.len))
