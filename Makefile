@@ -76,7 +76,7 @@ say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n')
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all tests fuzz fuzzers run check check-unit check-daemon check-tree demo bench bench-front bench-pool \
+.PHONY: all tests fuzz fuzzers run check check-unit check-daemon check-tree demo bench bench-front bench-pool bench-instructions \
 	coverage lint format install uninstall dist clean distclean help FORCE
 
 all: $(daemon)
@@ -170,6 +170,9 @@ $(BUILD)/tests/bench_%: tests/bench/%.c $(library)
 bench-front: $(daemon) $(BUILD)/tests/bench_guard
 	$(Q)HANDOFFD=$(CURDIR)/$(daemon) BENCH_GUARD=$(BUILD)/tests/bench_guard $(PYTHON) tests/bench/front
 
+bench-instructions: $(daemon)
+	$(Q)HANDOFFD=$(CURDIR)/$(daemon) $(PYTHON) tests/bench/instructions
+
 bench-pool: $(BUILD)/tests/bench_pool
 	$(Q)$(BUILD)/tests/bench_pool
 
@@ -219,6 +222,7 @@ help:
 	@echo 'make demo           threads, pools and waiting requests, shown with ApacheBench'
 	@echo 'make bench          throughput and latency, side by side with nginx'
 	@echo 'make bench-front    what slow clients, the guard and idle connections cost'
+	@echo 'make bench-instructions  instructions per request, by callgrind'
 	@echo 'make bench-pool     the hand-over to threads and back, beside a plain one'
 	@echo 'make lint           clang-tidy, cppcheck, shellcheck, mandoc -Tlint, clang-format'
 	@echo 'make fuzz           run each fuzzer, or FUZZ="NAME...", for SECONDS=60 (clang)'

@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "conf.h"
 #include "log.h"
+#include "small_memory.h"
 #include "notify.h"
 #include "supervisor.h"
 
@@ -76,6 +77,7 @@ int main(int argc, char **argv)
     int status;
 
     log_init();
+    event_set_mem_functions(small_alloc, small_realloc, small_free);
     event_set_log_callback(log_libevent);
     cli_parse(&cli, argc, argv);
     status = cli.mode == CLI_WRONG ? EX_USAGE : cli.mode == CLI_DONE ? EX_OK : run(&cli);
