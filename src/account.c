@@ -1,5 +1,6 @@
 #include "account.h"
 
+#include "access_log.h"
 #include "loop.h"
 
 #include <errno.h>
@@ -11,8 +12,9 @@ void account_begin(struct exchange *x)
     struct meter *meter =
         request->route ? snapshot->route_meters[request->route->index] : snapshot->no_route_meter;
 
-    if (x->part)
+    if (x->begun)
         return;
+    x->begun = true;
     /* Without memory the request is served all the same. */
     x->part = meter_route_part(meter, x->loop->index);
     if (x->part)
@@ -53,6 +55,10 @@ void account_end(struct exchange *x, int64_t now)
     struct route_part *part = x->part;
     int status = x->answered ? x->request.response.status : STATUS_CLIENT_GONE;
 
+    if (!x->begun)
+        return;
+    x->begun = false;
+    access_log_end(x, status, now);
     x->part = NULL;
     if (!part)
         return;

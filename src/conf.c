@@ -244,6 +244,36 @@ static void check_listeners(struct loader *l)
                         conf->n_listeners, CONF_MAX_LISTENERS);
 }
 
+static const char *const log_words[] = {"off", "stderr", "journal"};
+
+bool conf_is_log_file(const char *access_log)
+{
+    for (size_t i = 0; i < sizeof log_words / sizeof *log_words; i++)
+        if (!strcmp(access_log, log_words[i]))
+            return false;
+    return true;
+}
+
+/* A misspelt word would be taken for the name of a file, and one would wait for lines in vain. */
+static void check_access_log(struct loader *l)
+{
+    const char *text = l->conf->server.access_log;
+    struct str_nearest nearest = {.wanted = text};
+
+    if (!text)
+        return;
+    l->conf->access_log = strcmp(text, "off") != 0;
+    for (size_t i = 0; i < sizeof log_words / sizeof *log_words; i++)
+        str_nearest_try(&nearest, log_words[i]);
+    if (!conf_is_log_file(text) || strpbrk(text, "/."))
+        return;
+    conf_faults_add(l->faults, conf_places_section(l->places, "server", "access_log", NULL),
+                    "server.access_log: found \"%s\"%s%s%s; allowed: \"off\", \"stderr\", "
+                    "\"journal\", or a file with a slash or a dot in its name",
+                    text, nearest.best ? "; did you mean \"" : "", nearest.best ? nearest.best : "",
+                    nearest.best ? "\"?" : "");
+}
+
 /* ---- routes ---------------------------------------------------------------------------------- */
 
 static void unknown_name(const struct conf_check *check, const char *option, const char *name,
@@ -448,6 +478,8 @@ static int complete(struct loader *l)
         check_listeners(l);
     if (!r)
         conf_pools_check(conf, l->places, l->faults);
+    if (!r)
+        check_access_log(l);
     for (size_t i = 0; i < conf->n_routes && !r; i++)
         r = identify_route(l, i);
     for (size_t i = 0; i < conf->n_routes && !r; i++)

@@ -83,6 +83,8 @@ struct conf_action {
 
 /* ---- the configuration ----------------------------------------------------------------------- */
 
+enum conf_access_log_format { CONF_ACCESS_LOG_COMBINED, CONF_ACCESS_LOG_JSON };
+
 enum conf_half_close { CONF_HALF_CLOSE_ABORT, CONF_HALF_CLOSE_SERVE };
 
 struct conf_server {
@@ -97,7 +99,9 @@ struct conf_server {
     int64_t half_close;        /* enum conf_half_close */
     int64_t drain_timeout;     /* ns */
     bool server_timing;
-    int64_t log_level; /* index into the row's choices, the least of which is "error" */
+    char *access_log;
+    int64_t access_log_format; /* enum conf_access_log_format */
+    int64_t log_level;         /* index into the row's choices, the least of which is "error" */
 };
 
 struct conf_listener {
@@ -170,6 +174,7 @@ struct conf {
     struct conf_route *routes;
     size_t n_routes;
     struct router *router;
+    bool access_log; /* whether there is one */
 };
 
 extern const struct option_row conf_server_options[];
@@ -202,6 +207,9 @@ int64_t conf_route_queue_timeout(const struct conf *conf, const struct conf_rout
 
 /* The version of libconfig, for --version. */
 const char *conf_parser_version(void);
+
+/* Whether a value of access_log is a path and not one of its words. */
+bool conf_is_log_file(const char *access_log);
 
 /* Index by name; -1: none. */
 int conf_find_pool(const struct conf *conf, const char *name);

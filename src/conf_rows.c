@@ -10,6 +10,7 @@ static const char *const word_auto[] = {"auto", NULL};
 static const char *const log_levels[] = {"error", "warning", "notice", "info", "debug", NULL};
 static const char *const half_close_kinds[] = {"abort", "serve", NULL};
 static const char *const disciplines[] = {"fifo", "fair", "codel-lifo", NULL};
+static const char *const access_log_formats[] = {"combined", "json", NULL};
 static const char *const spawn_kinds[] = {"eager", "on-demand", NULL};
 
 const struct option_row conf_server_options[] = {
@@ -42,6 +43,10 @@ const struct option_row conf_server_options[] = {
      "How long a stop waits for requests that run or wait before it answers them with 503."},
     {"server_timing", OPTION_BOOL, offsetof(struct conf_server, server_timing), "false", 0, 0, NULL,
      0, NULL, "Whether answers tell by Server-Timing how long they waited and ran."},
+    {"access_log", OPTION_STRING, offsetof(struct conf_server, access_log), "off", 1, 0, NULL, 0,
+     NULL, "Where a line for each request goes: \"off\", \"stderr\", \"journal\" or a file."},
+    {"access_log_format", OPTION_ENUM, offsetof(struct conf_server, access_log_format), "combined",
+     0, 0, access_log_formats, 0, NULL, "The form of these lines."},
     {"log_level", OPTION_ENUM, offsetof(struct conf_server, log_level), "info", 0, 0, log_levels, 0,
      NULL, "The least important messages that are logged."},
     {0},

@@ -1,5 +1,7 @@
 #include "daemon.h"
 
+#include "access_log.h"
+#include "line_writer.h"
 #include "server.h"
 
 #include <errno.h>
@@ -24,7 +26,10 @@ int daemon_init(struct daemon *daemon, const struct conf_source *source)
     daemon->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     daemon->spare_fd = -1;
     daemon_take_spare(daemon);
-    return daemon->wake_fd < 0 ? -errno : 0;
+    if (daemon->wake_fd < 0)
+        return -errno;
+    daemon->vitals.access_log = line_writer_new(access_log_failed);
+    return daemon->vitals.access_log ? 0 : -ENOMEM;
 }
 
 void daemon_take_spare(struct daemon *daemon)
@@ -109,5 +114,6 @@ void daemon_stop(struct daemon *daemon)
     daemon_give_spare(daemon);
     if (daemon->wake_fd >= 0)
         close(daemon->wake_fd);
+    line_writer_free(daemon->vitals.access_log);
     vitals_destroy(&daemon->vitals);
 }

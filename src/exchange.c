@@ -48,6 +48,24 @@ static const char *copy_text(struct arena *arena, const char *text)
     return copy ? copy : "";
 }
 
+static struct slice copy_slice(struct arena *arena, struct slice from)
+{
+    char *copy = from.len ? arena_strndup(arena, from.data, from.len) : NULL;
+
+    return (struct slice){copy, copy ? from.len : 0};
+}
+
+static void copy_for_log(struct exchange *to, const struct exchange *from)
+{
+    struct arena *arena = &to->request.arena;
+    const char *trace_id = from->request.trace.id;
+
+    to->request.peer = from->request.peer ? copy_text(arena, from->request.peer) : NULL;
+    to->request.trace.id = trace_id ? copy_text(arena, trace_id) : NULL;
+    to->referer = copy_slice(arena, from->referer);
+    to->user_agent = copy_slice(arena, from->user_agent);
+}
+
 struct exchange *exchange_split(struct exchange *from)
 {
     struct exchange *to = exchange_begin(from->loop);
@@ -66,7 +84,10 @@ struct exchange *exchange_split(struct exchange *from)
     memcpy(to->id, from->id, sizeof to->id);
     /* The request is counted with its answer.  The task's times are settled up to now. */
     to->part = from->part;
+    to->begun = from->begun;
     from->part = NULL;
+    from->begun = false;
+    copy_for_log(to, from);
     to->begun_ns = from->begun_ns;
     request->task.submitted_ns = from->request.task.submitted_ns;
     request->task.started_ns = from->request.task.started_ns;
@@ -85,7 +106,7 @@ void exchange_end(struct exchange *exchange)
 {
     struct loop *loop = exchange->loop;
 
-    if (exchange->part)
+    if (exchange->begun)
         account_end(exchange, clock_now_ns());
     list_remove(&exchange->link);
     loop_timer_stop(loop, &exchange->timer);
@@ -115,7 +136,9 @@ void exchange_times(const struct exchange *exchange, int64_t now_ns, struct exch
     if (submitted)
         out->queue_ns = (started ? started : now_ns) - submitted;
     if (started)
-        out->run_ns = (task->finished_ns ? task->finished_ns : now_ns) - started;
+        /* While the task is with its pool, its end is not ours to look at. */
+        out->run_ns =
+            (!exchange->with_pool && task->finished_ns ? task->finished_ns : now_ns) - started;
     else if (exchange->dispatched_ns)
         out->run_ns = (exchange->ready_ns ? exchange->ready_ns : now_ns) - exchange->dispatched_ns;
 }

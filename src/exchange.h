@@ -30,7 +30,11 @@ struct exchange {
     int64_t dispatched_ns;   /* a loop action began; 0: none */
     int64_t ready_ns;        /* the answer was known; 0: not yet */
     uint64_t body_sent;      /* bytes of the answer's body that have been sent or will be */
-    bool answered;           /* the answer has begun to go out */
+    struct slice referer;    /* for the access log */
+    struct slice user_agent;
+    const char *fault; /* why the guard has refused it; NULL: it has not */
+    bool begun;        /* and not over: account.h */
+    bool answered;     /* the answer has begun to go out */
     bool has_body;
     int64_t queue_budget_ns; /* the client's own; 0: none */
     bool http10;

@@ -1,5 +1,6 @@
 #include "intake.h"
 
+#include "access_log.h"
 #include "account.h"
 #include "action.h"
 #include "admit.h"
@@ -223,7 +224,9 @@ void intake_head(struct exchange *x, const struct guard_head *head)
     else
         read_target(x, head);
     reserve_body(x, head);
+    trace_context_read(&request->trace, head, &request->arena);
     account_begin(x);
+    access_log_begin(x, head);
 }
 
 uint64_t intake_max_body(const struct exchange *x)
@@ -277,6 +280,8 @@ void intake_refuse(struct exchange *x, const struct guard_head *head, int status
         request->target = copy_span(x, head, head->target);
     }
     account_begin(x);
+    access_log_begin(x, head);
+    x->fault = detail;
     response_clear(request);
     problem_respond(request, status, NULL, "%s", detail);
     if (status == 405)

@@ -8,17 +8,15 @@
 #include "exchange.h"
 #include "loop.h"
 
-#include <errno.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
+static void on_time(struct loop_timer *timer);
 
-static void set_timer(struct lag *lag, int64_t now)
+static void set_timer(struct loop *loop, int64_t now)
 {
-    struct itimerspec at = {0};
+    struct lag *lag = &loop->lag;
 
     lag->due_ns = now + LAG_INTERVAL_MS * NS_PER_MS;
-    at.it_value = clock_to_timespec(lag->due_ns);
-    timerfd_settime(lag->fd, TFD_TIMER_ABSTIME, &at, NULL);
+    if (loop_timer_set(loop, &lag->timer, lag->due_ns, on_time))
+        lag->due_ns = 0;
 }
 
 /* Nobody has been blamed for it. */
@@ -50,21 +48,18 @@ static void count(struct loop *loop, int64_t late, int64_t now)
     stats_latency_add(&lag->part->lag_latency, late, now);
 }
 
-static void on_time(evutil_socket_t fd, short what, void *arg)
+static void on_time(struct loop_timer *timer)
 {
-    struct loop *loop = arg;
+    struct loop *loop = container_of(timer, struct loop, lag.timer);
     struct lag *lag = &loop->lag;
     int64_t now = clock_now_ns(), late = now - lag->due_ns;
-    uint64_t expirations;
 
-    (void)what;
-    (void)!read(fd, &expirations, sizeof expirations);
     count(loop, late > 0 ? late : 0, now);
     if (late > LAG_TOLD_MS * NS_PER_MS && lag->longest_ns <= LAG_TOLD_MS * NS_PER_MS)
         tell_late(loop, late);
     lag->longest = NULL;
     lag->longest_ns = 0;
-    set_timer(lag, now);
+    set_timer(loop, now);
 }
 
 void lag_note(struct loop *loop, const struct exchange *x, int64_t ns)
@@ -84,30 +79,9 @@ void lag_note(struct loop *loop, const struct exchange *x, int64_t ns)
                     lag->longest, request->id);
 }
 
-int lag_init(struct loop *loop)
-{
-    struct lag *lag = &loop->lag;
-
-    lag->limit.interval_ns = 10 * NS_PER_SEC;
-    lag->fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (lag->fd < 0)
-        return -errno;
-    lag->event = event_new(loop->base, lag->fd, EV_READ | EV_PERSIST, on_time, loop);
-    return lag->event && event_add(lag->event, NULL) == 0 ? 0 : -ENOMEM;
-}
-
-void lag_close(struct loop *loop)
-{
-    struct lag *lag = &loop->lag;
-
-    if (lag->event)
-        event_free(lag->event);
-    if (lag->fd >= 0)
-        close(lag->fd);
-}
-
 void lag_start(struct loop *loop)
 {
+    loop->lag.limit.interval_ns = 10 * NS_PER_SEC;
     if (!loop->lag.due_ns)
-        set_timer(&loop->lag, clock_now_ns());
+        set_timer(loop, clock_now_ns());
 }

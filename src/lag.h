@@ -3,12 +3,10 @@
 #define HANDOFFD_LAG_H
 
 #include "log.h"
-#include "parse_num.h"
+#include "loop_timer.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
-struct event;
 struct exchange;
 struct loop;
 struct loop_part;
@@ -16,18 +14,15 @@ struct loop_part;
 enum { LAG_INTERVAL_MS = 100, LAG_TOLD_MS = 100 };
 
 struct lag {
-    struct event *event; /* timerfd(2) */
-    int fd;
-    int64_t due_ns;         /* when the timer fires next */
+    struct loop_timer timer;
+    int64_t due_ns;         /* when it fires next; 0: the measuring has not begun */
     struct loop_part *part; /* where it is counted; NULL: not yet */
     const char *longest;    /* the route that has held the loop for longest since the last tick, */
     int64_t longest_ns;     /* and for how long; 0: none */
     struct log_limit limit;
 };
 
-/* Before the loop's thread runs; the measuring begins with lag_start.  0 or -errno. */
-int lag_init(struct loop *loop) WARN_UNUSED;
-void lag_close(struct loop *loop);
+/* Begins to measure; again is harmless.  Without memory nothing is measured. */
 void lag_start(struct loop *loop);
 
 /* The loop has run an action for that long.  Tells of it if that was too long. */

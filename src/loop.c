@@ -76,7 +76,6 @@ struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg)
     loop->on_idle_arg = arg;
     list_init(&loop->bindings);
     loop->timers.fd = -1;
-    loop->lag.fd = -1;
     list_init(&loop->free_exchanges);
     r = mailbox_init(&loop->mailbox);
     loop->base = new_base();
@@ -87,8 +86,6 @@ struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg)
             event_new(loop->base, loop->mailbox.fd, EV_READ | EV_PERSIST | EV_ET, on_mail, loop);
     if (!r && loop->base)
         r = loop_timers_init(loop);
-    if (!r && loop->base)
-        r = lag_init(loop);
     if (!r && loop->base)
         loop->attach_event = event_new(loop->base, -1, 0, on_accepted, loop);
     if (r || !loop->mail_event || !loop->attach_event || event_add(loop->mail_event, NULL)) {
@@ -122,6 +119,7 @@ static void *loop_main(void *arg)
         event_base_loop(loop->base, busy ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
         conn_do_pending(loop);
         dispatch_flush(loop);
+        access_log_flush(loop);
         server_free_unused(loop);
         if (loop->last_turns)
             server_take_last_turn(loop);
@@ -199,7 +197,6 @@ void loop_free(struct loop *loop)
     server_close_bindings(loop);
     exchange_free_spares(loop);
     loop_timers_close(loop);
-    lag_close(loop);
     if (loop->mail_event)
         event_free(loop->mail_event);
     if (loop->resume_event)

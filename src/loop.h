@@ -5,6 +5,7 @@
 #ifndef HANDOFFD_LOOP_H
 #define HANDOFFD_LOOP_H
 
+#include "access_log.h"
 #include "clock.h"
 #include "guard.h"
 #include "lag.h"
@@ -83,6 +84,7 @@ struct loop {
     char scratch[LOOP_SCRATCH_SIZE]; /* where heads and small answers are put together */
     char input[LOOP_INPUT_SIZE];     /* what was read from a socket last */
     struct guard_event guard_event;
+    struct access_lines access;
 };
 
 /* The loop of that number among `count`.  NULL with errno set.  `on_idle` as above. */

@@ -8,6 +8,7 @@
 #include "metrics.h"
 
 #include "clock.h"
+#include "line_writer.h"
 #include "metrics_text.h"
 #include "process_stats.h"
 
@@ -265,6 +266,18 @@ static void write_connections(const struct meters *meters, struct strbuf *out)
     strbuf_free(&labels);
 }
 
+static void write_access_log(const struct vitals *vitals, struct strbuf *out)
+{
+    struct line_writer_counts counts = {0};
+
+    if (vitals->access_log)
+        line_writer_get_counts(vitals->access_log, &counts);
+    metrics_family(out, "handoffd_access_log_lines_total", "counter",
+                   "Lines of the access log, by what became of them.");
+    metrics_count(out, "handoffd_access_log_lines_total", "result=\"written\"", counts.written);
+    metrics_count(out, "handoffd_access_log_lines_total", "result=\"dropped\"", counts.dropped);
+}
+
 static void write_loops(const struct meters *meters, struct strbuf *out)
 {
     metrics_family(out, "handoffd_loop_lag_seconds", "histogram",
@@ -293,5 +306,6 @@ void metrics_write(const struct snapshot *snapshot, struct strbuf *out)
     write_routes(meters, out);
     write_connections(meters, out);
     write_loops(meters, out);
+    write_access_log(snapshot->vitals, out);
     write_process(out);
 }

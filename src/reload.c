@@ -6,6 +6,8 @@
  * what it had gathered for the old one), pools shrink, listeners and pools that are gone retire. */
 #include "reload.h"
 
+#include "access_log.h"
+#include "line_writer.h"
 #include "listen_address.h"
 #include "log.h"
 #include "server.h"
@@ -17,6 +19,7 @@
 struct build {
     struct daemon *daemon;
     struct snapshot *next;
+    struct line_target *access_log; /* NULL: lines go where they went */
     struct listener **listeners;
     size_t n_listeners; /* opened or taken over so far */
     size_t n_pools;     /* made or taken over so far */
@@ -168,12 +171,27 @@ static int build_lanes(struct snapshot *next)
     return 0;
 }
 
+static int open_access_log(struct build *b)
+{
+    const struct conf *conf = b->next->conf;
+    int r = access_log_open(conf, &b->access_log, &b->failure->why);
+
+    if (r || !conf->access_log)
+        return r;
+    r = line_writer_start(b->daemon->vitals.access_log);
+    if (r)
+        strbuf_addf(&b->failure->why, "cannot make the thread of the access log: %s", strerror(-r));
+    return r;
+}
+
 static int build(struct build *b)
 {
     const struct conf *conf = b->next->conf;
     struct prepare prepare = {.build = b};
-    int r = open_listeners(b);
+    int r = open_access_log(b);
 
+    if (!r)
+        r = open_listeners(b);
     if (r)
         return r;
     daemon_call_loops(b->daemon, prepare_call, &prepare);
@@ -207,6 +225,7 @@ static void undo_build(struct build *b)
     for (size_t i = 0; i < b->n_listeners; i++)
         listener_unref(b->listeners[i]);
     free(b->listeners);
+    line_target_free(b->access_log);
     snapshot_unref(b->next);
 }
 
@@ -307,6 +326,7 @@ static void swap(struct build *b)
 
     b->next->generation = before ? before->generation + 1 : 1;
     log_set_level(LOG_LEVEL_ERROR + (int)conf->server.log_level);
+    line_writer_set_target(daemon->vitals.access_log, b->access_log);
     settle_lanes(b->next);
     daemon_call_loops(daemon, commit_call, b);
     settle_pools(b, before);
@@ -345,8 +365,22 @@ static void keep_restart_options(const struct conf *running, struct conf *next)
     next->server.loops = running->server.loops;
 }
 
+/* The file of the access log may have been moved, and lines shall not follow it. */
+static void reopen_access_log(struct daemon *daemon)
+{
+    struct strbuf why = {0};
+    struct line_target *target = NULL;
+
+    if (access_log_open(daemon->snapshot->conf, &target, &why))
+        log_error("%s; lines go where they went", strbuf_cstr(&why));
+    else
+        line_writer_set_target(daemon->vitals.access_log, target);
+    strbuf_free(&why);
+}
+
 static void refuse_reload(struct daemon *daemon, const char *reason, struct strbuf *status)
 {
+    reopen_access_log(daemon);
     log_error("reload refused, the old configuration stays in force: %s", reason);
     strbuf_addf(status, "reload refused: %s", reason);
     vitals_note_reload(&daemon->vitals, false, reason);

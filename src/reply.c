@@ -150,8 +150,7 @@ static void put_head(struct exchange *x, struct head *head)
         puts_(head, response->headers[i].value);
         PUT_LITERAL(head, "\r\n");
     }
-    /* While its worker still makes the answer, nobody knows how long it takes. */
-    if (request->snapshot->conf->server.server_timing && !x->with_pool)
+    if (request->snapshot->conf->server.server_timing)
         put_timing(x, head);
     if (request->route)
         puts_(head, request->route->header_block);

@@ -10,6 +10,7 @@
 #include "http_method.h"
 #include "router.h"
 #include "task.h"
+#include "trace_context.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -71,6 +72,7 @@ struct request {
     struct slice body;
     const char *peer; /* the client's address */
     const char *id;
+    struct trace_context trace; /* for what the action starts elsewhere */
     struct route_match match;
     const struct param_value *params; /* one for each of the route's params, once they are read */
     const char

@@ -10,11 +10,14 @@
 #include <stdint.h>
 #include <time.h>
 
+struct line_writer;
+
 struct vitals {
     int64_t started_ns; /* CLOCK_MONOTONIC */
     time_t started_at;
     _Atomic bool draining;
     struct meters meters;
+    struct line_writer *access_log; /* NULL: never written to */
 
     pthread_mutex_t lock; /* guards what follows */
     uint64_t reloads_ok;
