@@ -71,6 +71,17 @@ void daemon_call_loops(struct daemon *daemon, void (*call)(struct loop *loop, vo
             loop_call(daemon->loops[i], call, arg);
 }
 
+/* True: its last thread has ended. */
+static bool reap_retired(struct retired_pool *retired)
+{
+    unsigned left = pool_reap(retired->pool);
+
+    meter_add_past(retired->meter, retired->pool, &retired->counted);
+    if (!left)
+        pool_unref(retired->pool);
+    return !left;
+}
+
 void daemon_reap(struct daemon *daemon)
 {
     size_t kept = 0;
@@ -78,10 +89,8 @@ void daemon_reap(struct daemon *daemon)
     for (size_t i = 0; daemon->snapshot && i < daemon->snapshot->conf->n_pools; i++)
         pool_reap(daemon->snapshot->pools[i]);
     for (size_t i = 0; i < daemon->n_retired; i++)
-        if (pool_reap(daemon->retired[i]))
+        if (!reap_retired(&daemon->retired[i]))
             daemon->retired[kept++] = daemon->retired[i];
-        else
-            pool_unref(daemon->retired[i]);
     daemon->n_retired = kept;
 }
 
@@ -100,8 +109,8 @@ void daemon_stop(struct daemon *daemon)
     for (size_t i = 0; snapshot && i < snapshot->conf->n_pools; i++)
         stop_pool(snapshot->pools[i]);
     for (size_t i = 0; i < daemon->n_retired; i++) {
-        stop_pool(daemon->retired[i]);
-        pool_unref(daemon->retired[i]);
+        stop_pool(daemon->retired[i].pool);
+        pool_unref(daemon->retired[i].pool);
     }
     for (unsigned i = 0; i < daemon->n_loops; i++)
         loop_free(daemon->loops[i]);

@@ -9,12 +9,19 @@
 
 #include <stddef.h>
 
+/* Removed by a reload, its threads still ending. */
+struct retired_pool {
+    struct pool *pool; /* a reference */
+    struct meter *meter;
+    struct pool_numbers counted; /* in its meter's past */
+};
+
 struct daemon {
     struct conf_source source;
     struct vitals vitals;
     struct snapshot *snapshot;   /* in force; NULL until the first one is */
     struct listener **listeners; /* one for each of the snapshot's */
-    struct pool **retired;       /* removed by a reload, their threads still ending */
+    struct retired_pool *retired;
     size_t n_retired;
     struct loop **loops;
     unsigned n_loops;

@@ -8,6 +8,7 @@
 #define HANDOFFD_METERS_H
 
 #include "http_method.h"
+#include "pool.h"
 #include "stats.h"
 
 #include <stdatomic.h>
@@ -15,10 +16,18 @@
 
 enum { METERS_MAX_LOOPS = 64 };
 
+/* The numbers of a pool that only rise. */
+struct pool_numbers {
+    uint64_t results[TASK_RESULT_COUNT];
+    uint64_t refused[TASK_END_COUNT];
+    uint64_t cpu_ns;
+};
+
 struct meter {
     _Atomic(struct meter *) next;
     char *name;
     _Atomic(void *) parts[METERS_MAX_LOOPS]; /* NULL: the loop has counted nothing yet */
+    _Atomic(struct pool_past *) past;        /* of a pool: NULL when there was none before */
 };
 
 /* Only the main thread adds to it; any thread reads it. */
@@ -58,6 +67,13 @@ struct pool_part {
     struct stats_buckets run;
     struct stats_latency wait_latency;
     struct stats_latency run_latency;
+};
+
+/* What pools of that name have done that a reload has removed; the main thread writes it. */
+struct pool_past {
+    stats_counter results[TASK_RESULT_COUNT];
+    stats_counter refused[TASK_END_COUNT];
+    stats_counter cpu_ns;
 };
 
 /* What a connection is doing. */
@@ -127,12 +143,19 @@ void route_part_add(struct route_part *part, enum http_method method, int status
 void route_part_add_task(struct route_part *part, int64_t wait_ns, int64_t run_ns, int64_t now_ns);
 void pool_part_add_task(struct pool_part *part, int64_t wait_ns, int64_t run_ns, int64_t now_ns);
 
+/* Adds what a removed pool has done to the past of its name.  `before` is what was added already,
+ * zero-initialised at first; tasks that are not over are left for the next time.  The main thread. */
+void meter_add_past(struct meter *meter, struct pool *pool, struct pool_numbers *before);
+
 /* ---- looking: on any thread ------------------------------------------------------------------ */
 
 static inline const void *meter_part(const struct meter *meter, unsigned loop)
 {
     return atomic_load_explicit(&meter->parts[loop], memory_order_acquire);
 }
+
+/* Adds the past of a pool's name to `sum`. */
+void meter_sum_past(const struct meter *pool, struct pool_numbers *sum);
 
 /* Requests of all routes and of none that have been answered. */
 uint64_t meters_requests(const struct meters *meters);

@@ -10,6 +10,8 @@
 struct view {
     struct strbuf labels;
     struct pool_stats stats;
+    struct pool_numbers numbers; /* those of pools of that name that have been removed, too */
+    uint64_t submitted;
     struct stats_buckets_sum wait;
     struct stats_buckets_sum run;
 };
@@ -23,10 +25,26 @@ static const char *const reasons[TASK_END_COUNT] = {[TASK_QUEUE_FULL] = "queue_f
 static const char *const pool_result_names[TASK_RESULT_COUNT] = {"ok", "error", "timeout",
                                                                  "cancelled"};
 
+/* Past and present. */
+static void look_at_books(struct view *view, struct pool *pool, const struct meter *meter)
+{
+    struct pool_numbers *numbers = &view->numbers;
+    const struct pool_books *books = &view->stats.books;
+
+    pool_get_stats(pool, &view->stats);
+    meter_sum_past(meter, numbers);
+    numbers->cpu_ns += (uint64_t)pool_cpu_ns(pool);
+    view->submitted = books->queued + books->running;
+    for (int i = 0; i < TASK_RESULT_COUNT; i++)
+        view->submitted += numbers->results[i] += books->results[i];
+    for (int i = 0; i < TASK_END_COUNT; i++)
+        view->submitted += numbers->refused[i] += books->refused[i];
+}
+
 static void look(struct view *view, struct pool *pool, const struct meter *meter)
 {
     metrics_label(&view->labels, "pool", pool_name(pool));
-    pool_get_stats(pool, &view->stats);
+    look_at_books(view, pool, meter);
     for (unsigned i = 0; i < METERS_MAX_LOOPS; i++) {
         const struct pool_part *part = meter_part(meter, i);
 
@@ -112,20 +130,25 @@ static void write_counters(const struct view *views, size_t n, struct strbuf *ou
                    "Tasks that came to the pool: those that ran, were rejected, wait and run.");
     for (size_t i = 0; i < n; i++)
         metrics_count(out, "handoffd_pool_tasks_submitted_total", strbuf_cstr(&views[i].labels),
-                      views[i].stats.books.submitted);
+                      views[i].submitted);
     metrics_family(out, "handoffd_pool_tasks_total", "counter",
                    "Tasks that ran, by how they ended.");
     for (size_t i = 0; i < n; i++)
         for (int k = 0; k < TASK_RESULT_COUNT; k++)
             count(out, "handoffd_pool_tasks_total", &views[i], "result", pool_result_names[k],
-                  views[i].stats.books.results[k]);
+                  views[i].numbers.results[k]);
     metrics_family(out, "handoffd_pool_rejected_total", "counter",
                    "Tasks that did not run, by the reason.");
     for (size_t i = 0; i < n; i++)
         for (int k = 0; k < TASK_END_COUNT; k++)
             if (reasons[k])
                 count(out, "handoffd_pool_rejected_total", &views[i], "reason", reasons[k],
-                      views[i].stats.books.refused[k]);
+                      views[i].numbers.refused[k]);
+    metrics_family(out, "handoffd_pool_task_cpu_seconds_total", "counter",
+                   "CPU time of the pool's threads and of the programs that they ran.");
+    for (size_t i = 0; i < n; i++)
+        metrics_seconds(out, "handoffd_pool_task_cpu_seconds_total", strbuf_cstr(&views[i].labels),
+                        views[i].numbers.cpu_ns);
 }
 
 static void write_histograms(const struct view *views, size_t n, struct strbuf *out)

@@ -191,6 +191,19 @@ void lane_get_stats(struct lane *lane, struct lane_stats *out)
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* Only threads that have done something since are asked about: each costs a system call. */
+static void read_cpu(struct worker *worker)
+{
+    struct timespec used;
+    clockid_t clock;
+
+    if (!worker->arrived || pthread_getcpuclockid(worker->thread, &clock) ||
+        clock_gettime(clock, &used))
+        return;
+    worker->cpu_ns = used.tv_sec * NS_PER_SEC + used.tv_nsec;
+    worker->has_run = false;
+}
+
 int64_t pool_cpu_ns(struct pool *pool)
 {
     struct list *link;
@@ -199,13 +212,11 @@ int64_t pool_cpu_ns(struct pool *pool)
     pthread_mutex_lock(&pool->lock);
     sum = pool->cpu_ns;
     list_for_each(link, &pool->workers) {
-        const struct worker *worker = container_of(link, struct worker, link);
-        struct timespec used;
-        clockid_t clock;
+        struct worker *worker = container_of(link, struct worker, link);
 
-        if (worker->arrived && !pthread_getcpuclockid(worker->thread, &clock) &&
-            !clock_gettime(clock, &used))
-            sum += used.tv_sec * NS_PER_SEC + used.tv_nsec;
+        if (worker->has_run || worker->current)
+            read_cpu(worker);
+        sum += worker->cpu_ns;
     }
     pthread_mutex_unlock(&pool->lock);
     return sum;

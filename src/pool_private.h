@@ -27,6 +27,8 @@ struct worker {
     unsigned number;
     int nice;
     bool arrived;          /* `thread` is set */
+    bool has_run;          /* a task, since `cpu_ns` was read */
+    int64_t cpu_ns;        /* that the thread had used then */
     bool called;           /* taken off the idle list: `wake` is or will be set */
     bool leave;            /* told to end when it was called */
     _Atomic uint32_t wake; /* the futex an idle worker sleeps on; 1: get up */

@@ -179,6 +179,7 @@ static struct task *take(struct worker *worker, int64_t now, struct task_list *l
     books_note_started(pool, task);
     books_check(task->lane);
     worker->current = task;
+    worker->has_run = true;
     return task;
 }
 

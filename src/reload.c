@@ -239,18 +239,20 @@ static void commit_call(struct loop *loop, void *arg)
 }
 
 /* No loop submits to the pool any more; it works off its queue and ends. */
-static void retire_pool(struct daemon *daemon, struct pool *pool)
+static void retire_pool(struct daemon *daemon, struct pool *pool, struct meter *meter)
 {
-    struct pool **retired =
-        reallocarray(daemon->retired, daemon->n_retired + 1, sizeof(struct pool *));
+    struct retired_pool *list =
+        reallocarray(daemon->retired, daemon->n_retired + 1, sizeof *daemon->retired);
+    struct retired_pool retired = {.pool = pool, .meter = meter};
 
     pool_stop(pool);
-    if (retired) {
-        daemon->retired = retired;
-        retired[daemon->n_retired++] = pool_ref(pool);
-    } else {
-        /* Without memory to remember it by, it is waited for. */
-        pool_join(pool);
+    if (!list)
+        pool_join(pool); /* without memory to remember it by, it is waited for */
+    meter_add_past(meter, pool, &retired.counted);
+    if (list) {
+        daemon->retired = list;
+        pool_ref(pool);
+        list[daemon->n_retired++] = retired;
     }
     log_info("pool %s: removed; it finishes its tasks", pool_name(pool));
 }
@@ -272,7 +274,7 @@ static void settle_pools(struct build *b, const struct snapshot *before)
     }
     for (size_t i = 0; before && i < before->conf->n_pools; i++)
         if (conf_find_pool(conf, before->conf->pools[i].name) < 0)
-            retire_pool(b->daemon, before->pools[i]);
+            retire_pool(b->daemon, before->pools[i], before->pool_meters[i]);
 }
 
 static void settle_lanes(struct snapshot *next)

@@ -251,7 +251,7 @@ static bool refuse_the_rest(struct supervisor *s)
     for (size_t i = 0; i < now->conf->n_pools; i++)
         cut_short(now->pools[i]);
     for (size_t i = 0; i < s->daemon.n_retired; i++)
-        cut_short(s->daemon.retired[i]);
+        cut_short(s->daemon.retired[i].pool);
     for (struct tally tally = count(s); is_busy(&tally); tally = count(s))
         if (!wait_for_event(s, deadline))
             return false;

@@ -37,6 +37,7 @@ NAMES = {
     "handoffd_pool_oldest_wait_seconds": ("gauge", {"pool"}),
     "handoffd_pool_tasks_total": ("counter", {"pool", "result"}),
     "handoffd_pool_rejected_total": ("counter", {"pool", "reason"}),
+    "handoffd_pool_task_cpu_seconds_total": ("counter", {"pool"}),
     "handoffd_pool_queue_wait_seconds": ("histogram", {"pool"}),
     "handoffd_pool_task_duration_seconds": ("histogram", {"pool"}),
     DURATION: (
@@ -238,6 +239,37 @@ def test_no_counter_goes_back_over_a_reload(start: StartDaemon) -> None:
     now = scrape(daemon)
     assert now.get("handoffd_config_last_reload_successful") == 0
     assert now.get("handoffd_config_reloads_total", result="failure") == 1
+
+
+def test_a_pool_that_comes_again_goes_on_counting(start: StartDaemon) -> None:
+    on_p = [route + '; pool = "p"' for route in (SLEEP, BLOCK)]
+    spin = 'path = "/spin"; action = "spin"; duration = "30ms"; pool = "p"'
+    text = conf(METRICS, spin, *on_p, pools="p: { threads = 1; };")
+    daemon = start(text)
+    for _ in range(3):
+        daemon.get("/sleep")
+    daemon.get("/spin")
+    blocked = daemon.send_burst(1, "/block")
+    daemon.until_pool("p", busy=1)
+    before = scrape(daemon)
+    assert before.get("handoffd_pool_task_cpu_seconds_total", pool="p") >= 0.03
+
+    def ran(result: str) -> float:
+        return scrape(daemon).get("handoffd_pool_tasks_total", pool="p", result=result)
+
+    daemon.reload(conf(METRICS))
+    assert list(scrape(daemon).all("handoffd_pool_tasks_total", pool="p")) == []
+    daemon.reload(text)
+    now = scrape(daemon).counters()
+    for key, value in before.counters().items():
+        if key[0] != "handoffd_pool_tasks_submitted_total":  # one of them is not over
+            assert now[key] >= value, key
+    assert ran("ok") == 4
+    daemon.get("/sleep")
+    assert ran("ok") == 5
+    blocked.close()  # the task of the pool that was removed
+    until(lambda: ran("cancelled") == 1, "the old pool's last task counted")
+    assert state_sum(daemon, "p") == (6, 6)
 
 
 def test_several_loops_are_summed(start: StartDaemon) -> None:
