@@ -69,7 +69,8 @@ static int run(struct request *request, const void *settings)
     int len;
 
     if (s->field_index < 0)
-        return json_text_respond(request, 200, "application/json", pool_json(pool));
+        return json_text_respond(request, 200, "application/json",
+                                 pool_json(request->snapshot, (size_t)s->pool_index));
     pool_get_stats(pool, &stats);
     len = asprintf(&number, "%llu",
                    (unsigned long long)pool_json_field(&stats, (size_t)s->field_index));

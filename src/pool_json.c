@@ -1,6 +1,7 @@
 #include "pool_json.h"
 
 #include "clock.h"
+#include "latency_json.h"
 
 const char *const pool_json_fields[] = {"threads",   "active",      "busy",   "idle", "queued",
                                         "available", "queue_depth", "parked", NULL};
@@ -55,16 +56,34 @@ json_t *pool_json_books(const struct pool_books *books)
         mean_ms(books->run_ns, books->ran), "recent_run_ms", ms(books->recent_run_ns));
 }
 
-json_t *pool_json(struct pool *pool)
+/* How long tasks waited and ran, and how many have been worked off. */
+static json_t *latencies(const struct snapshot *snapshot, const struct meter *meter)
 {
+    struct latency_sums wait = {0}, run = {0};
+    int64_t now = clock_now_ns();
+
+    for (unsigned i = 0; i < METERS_MAX_LOOPS; i++) {
+        const struct pool_part *part = meter_part(meter, i);
+
+        latency_sums_add(&wait, part ? &part->wait_latency : NULL, now);
+        latency_sums_add(&run, part ? &part->run_latency : NULL, now);
+    }
+    return json_pack("{s:o, s:o, s:f}", "wait_ms", latency_sums_json(&wait), "run_ms",
+                     latency_sums_json(&run), "drain_rate",
+                     latency_sums_rate(&run, snapshot->vitals->started_ns, now));
+}
+
+json_t *pool_json(const struct snapshot *snapshot, size_t i)
+{
+    struct pool *pool = snapshot->pools[i];
     struct pool_stats stats;
     json_t *json;
 
     pool_get_stats(pool, &stats);
     json = json_pack("{s:s}", "name", pool_name(pool));
-    for (size_t i = 0; json && pool_json_fields[i]; i++)
-        json_object_set_new(json, pool_json_fields[i],
-                            json_integer((json_int_t)pool_json_field(&stats, i)));
+    for (size_t k = 0; json && pool_json_fields[k]; k++)
+        json_object_set_new(json, pool_json_fields[k],
+                            json_integer((json_int_t)pool_json_field(&stats, k)));
     if (!json)
         return NULL;
     json_object_update_new(json, json_pack("{s:I, s:f, s:f}", "highest_busy",
@@ -72,5 +91,8 @@ json_t *pool_json(struct pool *pool)
                                            ms(stats.oldest_wait_ns), "expected_wait_ms",
                                            ms(stats.expected_wait_ns)));
     json_object_update_new(json, pool_json_books(&stats.books));
+    json_object_set_new(json, "cpu_seconds",
+                        json_real((double)pool_cpu_ns(pool) / (double)NS_PER_SEC));
+    json_object_update_new(json, latencies(snapshot, snapshot->pool_meters[i]));
     return json;
 }

@@ -2,7 +2,7 @@
 #ifndef HANDOFFD_POOL_JSON_H
 #define HANDOFFD_POOL_JSON_H
 
-#include "pool.h"
+#include "snapshot.h"
 
 #include <jansson.h>
 
@@ -13,7 +13,7 @@ extern const char *const pool_json_fields[];
 uint64_t pool_json_field(const struct pool_stats *stats, size_t i);
 
 /* New references, or NULL when memory has run out. */
-json_t *pool_json(struct pool *pool);
+json_t *pool_json(const struct snapshot *snapshot, size_t i);
 json_t *pool_json_books(const struct pool_books *books);
 
 #endif

@@ -15,6 +15,7 @@
 #include "notify.h"
 #include "reload.h"
 #include "server.h"
+#include "starvation.h"
 #include "status_json.h"
 #include "watchdog.h"
 
@@ -41,6 +42,7 @@ enum {
 struct supervisor {
     struct daemon daemon;
     struct watchdog watchdog;
+    struct starvation starvation;
     int signal_fd;
     int stop_signals;   /* how often a stop was asked for */
     struct strbuf note; /* what the last reload left to say */
@@ -54,6 +56,7 @@ static void describe(const struct supervisor *s, struct strbuf *out)
 
     if (s->note.len)
         strbuf_addf(out, "%s; ", strbuf_cstr(&s->note));
+    starvation_describe(&s->starvation, out);
     strbuf_adds(out, "serving");
     for (size_t i = 0; i < now->conf->n_listeners; i++)
         strbuf_addf(out, " %s=%s", now->conf->listeners[i].name, now->bound[i]);
@@ -136,11 +139,16 @@ static void serve(struct supervisor *s)
 {
     int64_t due = clock_now_ns() + STATUS_INTERVAL_MS * NS_PER_MS;
 
-    while (!s->stop_signals)
-        if (!wait_for_event(s, due)) {
+    while (!s->stop_signals) {
+        bool changed = clock_now_ns() >= s->starvation.due_ns &&
+                       starvation_look(&s->starvation, s->daemon.snapshot);
+
+        if (changed || clock_now_ns() >= due) {
             tell_status(s, notify_status);
             due = clock_now_ns() + STATUS_INTERVAL_MS * NS_PER_MS;
         }
+        wait_for_event(s, due < s->starvation.due_ns ? due : s->starvation.due_ns);
+    }
 }
 
 /* ---- stopping -------------------------------------------------------------------------------- */
@@ -337,5 +345,6 @@ int supervisor_run(const struct conf_source *source, struct conf *conf)
     if (s.signal_fd >= 0)
         close(s.signal_fd);
     strbuf_free(&s.note);
+    starvation_clear(&s.starvation);
     return status;
 }
