@@ -2,6 +2,7 @@
 
 #include "conf.h"
 #include "notify.h"
+#include "probes.h"
 
 #include <event2/event.h>
 #include <getopt.h>
@@ -35,9 +36,10 @@ static const char help[] =
 static void print_version(void)
 {
     printf("handoffd " HANDOFFD_VERSION "\n"
-           "libevent %s, libconfig %s, jansson %s, libcrypto %s, systemd notification: %s\n",
+           "libevent %s, libconfig %s, jansson %s, libcrypto %s, systemd notification: %s, "
+           "USDT probes: %s\n",
            event_get_version(), conf_parser_version(), JANSSON_VERSION,
-           OpenSSL_version(OPENSSL_VERSION_STRING), notify_built_in());
+           OpenSSL_version(OPENSSL_VERSION_STRING), notify_built_in(), PROBES_BUILT_IN);
 }
 
 static void wrong(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -18,6 +18,7 @@
 #include "intake.h"
 #include "log.h"
 #include "loop.h"
+#include "probes.h"
 #include "problem.h"
 #include "reply.h"
 
@@ -37,9 +38,12 @@ static void run_task(struct task *task)
     const struct conf_route *route = request->route;
 
     request_hand_over(request, REQUEST_OF_LOOP, REQUEST_OF_POOL);
+    PROBE4(start, request->id, route->path, pool_name(pool_of(request)),
+           task->started_ns - task->submitted_ns);
     request->result = action_of(route->action)->run(request, route->settings);
     if (request->result)
         task->result = request->result == -ECANCELED ? TASK_RESULT_CANCELLED : TASK_RESULT_ERROR;
+    PROBE4(end, request->id, route->path, pool_name(pool_of(request)), request->result);
     request_hand_over(request, REQUEST_OF_POOL, REQUEST_OF_LOOP);
 }
 
@@ -143,6 +147,8 @@ static void refuse(struct exchange *x, enum task_end reason)
         return;
     }
     describe_refusal(&x->request, reason);
+    PROBE4(reject, x->request.id, x->request.route->path, pool_name(pool_of(&x->request)),
+           x->request.response.reason);
     log_refusal(&x->request, reason);
     add_retry_after(x);
     reply_send(x);
@@ -365,6 +371,7 @@ static void enqueue(struct exchange *x)
     if (i == loop->n_batches)
         loop->batches[loop->n_batches++] = (struct loop_batch){.pool = pool};
     task_list_add(&loop->batches[i].tasks, task);
+    PROBE3(submit, request->id, request->route->path, pool_name(pool));
     x->with_pool = x->batched = true;
     account_task_submitted(x);
 }
@@ -382,6 +389,14 @@ static void unbatch(struct exchange *x)
     take_back(x);
 }
 
+/* Its task has been withdrawn. */
+static void leave_queue(struct exchange *x)
+{
+    take_back(x);
+    PROBE4(reject, x->request.id, x->request.route->path, pool_name(pool_of(&x->request)),
+           "client_gone");
+}
+
 void dispatch_abandon(struct exchange *x)
 {
     list_remove(&x->link);
@@ -391,7 +406,7 @@ void dispatch_abandon(struct exchange *x)
     else if (x->with_pool && !pool_withdraw(pool_of(&x->request), &x->request.task))
         return; /* it runs, or its mail is under way */
     else if (x->with_pool)
-        take_back(x);
+        leave_queue(x);
     exchange_end(x);
 }
 

@@ -10,6 +10,7 @@
 #include "line_writer.h"
 #include "listen_address.h"
 #include "log.h"
+#include "probes.h"
 #include "server.h"
 
 #include <errno.h>
@@ -386,6 +387,7 @@ static void refuse_reload(struct daemon *daemon, const char *reason, struct strb
     log_error("reload refused, the old configuration stays in force: %s", reason);
     strbuf_addf(status, "reload refused: %s", reason);
     vitals_note_reload(&daemon->vitals, false, reason);
+    PROBE2(reload, daemon->snapshot->generation, 0);
 }
 
 static void refuse_for_faults(struct daemon *daemon, const struct conf_faults *faults,
@@ -424,6 +426,7 @@ void reload_run(struct daemon *daemon, struct strbuf *status)
             log_notice("configuration reloaded, generation %llu",
                        (unsigned long long)daemon->snapshot->generation);
             vitals_note_reload(&daemon->vitals, true, "reloaded");
+            PROBE2(reload, daemon->snapshot->generation, 1);
         }
         if (restart.len) {
             log_warning("a restart is needed to change: %s", strbuf_cstr(&restart));
