@@ -108,14 +108,20 @@ static void put_hex(struct line *line, const char *prefix, unsigned char c)
     put(line, hex, sizeof hex);
 }
 
+/* Printable ASCII without what ends a quoted field or begins an escape. */
+static bool is_plain(unsigned char c)
+{
+    return c - 0x20u < 0x5f && c != '"' && c != '\\';
+}
+
 /* The length of the character at `at` if it may stand in a quoted field as it is, else 0. */
 static size_t plain_char(const char *at, const char *end, bool json)
 {
     unsigned char c = (unsigned char)*at;
-    size_t len = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    size_t len = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
 
     if (c < 0x80)
-        return c >= 0x20 && c != 0x7f && c != '"' && c != '\\';
+        return is_plain(c);
     return json && len <= (size_t)(end - at) && json_text_is_utf8(at, len) ? len : 0;
 }
 
@@ -136,12 +142,15 @@ static void put_quoted(struct line *line, struct slice text, size_t most, bool j
 
     while (at < end && line->at < stop) {
         const char *from = at;
+        const char *most_at = end - at < stop - line->at ? end : at + (stop - line->at);
         size_t n;
 
-        while (at < end && at - from < stop - line->at && (n = plain_char(at, end, json)))
+        while (at < most_at && is_plain((unsigned char)*at))
+            at++;
+        while (at < most_at && (n = plain_char(at, end, json)))
             at += n;
         put(line, from, (size_t)(at - from));
-        if (at < end && line->at < stop && !plain_char(at, end, json))
+        if (at < most_at)
             put_escaped(line, (unsigned char)*at++, json);
     }
 }
@@ -220,18 +229,25 @@ static void put_text(struct line *line, const char *name, struct slice text, siz
     PUT_LITERAL(line, "\"");
 }
 
-static void put_time(struct line *line)
+/* In UTC, with milliseconds. */
+static void put_time(struct line *line, struct access_lines *lines)
 {
     struct timespec now;
     struct tm tm;
-    char text[64];
-    size_t len;
+    long ms;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &tm);
-    len = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-    len += (size_t)snprintf(text + len, sizeof text - len, ".%03ldZ", now.tv_nsec / 1000000);
-    put(line, text, len);
+    if (now.tv_sec != lines->utc_second) {
+        lines->utc_second = now.tv_sec;
+        gmtime_r(&now.tv_sec, &tm);
+        strftime(lines->utc_stamp, sizeof lines->utc_stamp, "%Y-%m-%dT%H:%M:%S.", &tm);
+    }
+    ms = now.tv_nsec / 1000000;
+    puts_(line, lines->utc_stamp);
+    put(line,
+        (const char[]){(char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10),
+                       'Z'},
+        4);
 }
 
 static void put_times(struct line *line, const struct exchange *x, int64_t now)
@@ -258,7 +274,7 @@ static void put_json(struct line *line, const struct exchange *x, int status, in
     const struct conf_route *route = request->route;
 
     PUT_LITERAL(line, "{\"time\":\"");
-    put_time(line);
+    put_time(line, &x->loop->access);
     PUT_LITERAL(line, "\",\"status\":");
     put_number(line, (uint64_t)status);
     PUT_LITERAL(line, ",\"bytes\":");

@@ -32,6 +32,8 @@ enum { ACCESS_LINE_SIZE = 24 << 10 };
 struct access_lines {
     time_t second; /* what `stamp` is for */
     char stamp[32];
+    time_t utc_second; /* the same for JSON */
+    char utc_stamp[32];
     bool added; /* in this turn */
     char line[ACCESS_LINE_SIZE];
 };
