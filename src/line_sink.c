@@ -71,12 +71,15 @@ static int for_lines(const char *lines, size_t len, size_t most,
     int r = 0;
 
     while (len && !r) {
-        const char *end = len <= most ? lines + len - 1 : memrchr(lines, '\n', most);
-        size_t n;
+        const char *end = NULL;
+        size_t n = len;
 
-        if (!end)
-            end = memchr(lines, '\n', len);
-        n = end ? (size_t)(end - lines) + 1 : len;
+        if (len > most)
+            end = memrchr(lines, '\n', most);
+        if (len > most && !end)
+            end = memchr(lines + most, '\n', len - most);
+        if (end)
+            n = (size_t)(end - lines) + 1;
         r = put(lines, n);
         lines += n;
         len -= n;

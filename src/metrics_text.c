@@ -39,24 +39,22 @@ void metrics_label(struct strbuf *labels, const char *name, const char *value)
     strbuf_addc(labels, '"');
 }
 
-/* Digits, right-aligned in 20 bytes; returns where they begin. */
-static const char *digits_of(uint64_t value, char digits[20])
+/* Digits that end before `end`, at most 20; returns where they begin. */
+static const char *digits_of(uint64_t value, char *end)
 {
-    char *at = digits + 20;
-
     do
-        *--at = (char)('0' + value % 10);
+        *--end = (char)('0' + value % 10);
     while (value /= 10);
-    return at;
+    return end;
 }
 
 static void add_value(struct strbuf *out, uint64_t value)
 {
     char digits[21];
-    const char *at = digits_of(value, digits);
+    const char *at = digits_of(value, &digits[20]);
 
     digits[20] = '\n';
-    strbuf_add(out, at, (size_t)(digits + 21 - at));
+    strbuf_add(out, at, (size_t)(&digits[20] - at) + 1);
 }
 
 static void add_name(struct strbuf *out, const char *name, const char *labels)
@@ -84,12 +82,12 @@ void metrics_number(struct strbuf *out, const char *name, const char *labels, do
 
 void metrics_seconds(struct strbuf *out, const char *name, const char *labels, uint64_t ns)
 {
-    char digits[20], fraction[11] = ".000000000\n";
-    const char *at = digits_of(ns / 1000000000, digits);
+    char digits[21], fraction[11] = ".000000000\n";
+    const char *at = digits_of(ns / 1000000000, &digits[20]);
     uint64_t rest = ns % 1000000000;
 
     add_name(out, name, labels);
-    strbuf_add(out, at, (size_t)(digits + 20 - at));
+    strbuf_add(out, at, (size_t)(&digits[20] - at));
     for (int i = 9; i > 0; i--, rest /= 10)
         fraction[i] = (char)('0' + rest % 10);
     strbuf_add(out, fraction, sizeof fraction);

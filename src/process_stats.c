@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -55,31 +54,42 @@ static double boot_time(void)
     return (double)(now.tv_sec - up.tv_sec) + (double)(now.tv_nsec - up.tv_nsec) / 1e9;
 }
 
+/* Numbers of fields as proc_pid_stat(5) counts them. */
+enum { UTIME = 14, STIME = 15, THREADS = 20, START = 22, VIRTUAL = 23, RESIDENT = 24, FIELDS = 25 };
+
+/* The second field is the program's name in parentheses, which may hold anything; what follows are a
+ * letter and numbers, of which none that is wanted here is negative. */
+static int parse_stat(const char *text, unsigned long long fields[FIELDS])
+{
+    const char *at = strrchr(text, ')');
+
+    for (int i = 3; at && i < FIELDS; i++) {
+        at = strchr(at + 1, ' ');
+        if (at)
+            fields[i] = strtoull(at, NULL, 10);
+    }
+    return at ? 0 : -EPROTO;
+}
+
 int process_stats_read(struct process_stats *out)
 {
-    unsigned long long utime, stime, threads, start, virtual;
-    long long resident;
-    char text[1024], *fields;
+    unsigned long long fields[FIELDS] = {0};
+    char text[1024];
     struct rlimit limit = {0};
     double ticks = (double)sysconf(_SC_CLK_TCK);
     int r = read_small_file("/proc/self/stat", text, sizeof text);
 
+    if (!r)
+        r = parse_stat(text, fields);
     if (r)
         return r;
-    /* The second field is the program's name in parentheses, which may hold anything. */
-    fields = strrchr(text, ')');
-    if (!fields || sscanf(fields,
-                          ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d "
-                          "%*d %llu %*d %llu %llu %lld",
-                          &utime, &stime, &threads, &start, &virtual, &resident) != 6)
-        return -EPROTO;
     getrlimit(RLIMIT_NOFILE, &limit);
     *out = (struct process_stats){
-        .cpu_seconds = (double)(utime + stime) / ticks,
-        .start_time = boot_time() + (double)start / ticks,
-        .virtual_bytes = virtual,
-        .resident_bytes = (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE),
-        .threads = threads,
+        .cpu_seconds = (double)(fields[UTIME] + fields[STIME]) / ticks,
+        .start_time = boot_time() + (double)fields[START] / ticks,
+        .virtual_bytes = fields[VIRTUAL],
+        .resident_bytes = fields[RESIDENT] * (uint64_t)sysconf(_SC_PAGESIZE),
+        .threads = fields[THREADS],
         .open_fds = count_fds(),
         .max_fds = limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur,
     };

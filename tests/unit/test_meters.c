@@ -3,7 +3,6 @@
 #include "support.h"
 
 #include <pthread.h>
-#include <string.h>
 
 static struct meters meters;
 
@@ -22,15 +21,15 @@ START_TEST(a_name_has_one_meter_for_ever)
 {
     struct meter *a = meter_get(&meters.routes, "/a"), *b = meter_get(&meters.routes, "/b");
     const struct meter *meter;
-    char seen[8] = "";
+    struct strbuf seen = {0};
 
     ck_assert_ptr_ne(a, b);
     ck_assert_ptr_eq(meter_get(&meters.routes, "/a"), a);
     ck_assert_ptr_eq(meter_find(&meters.routes, "/b"), b);
     ck_assert_ptr_null(meter_find(&meters.routes, "/c"));
     ck_assert_ptr_null(meter_find(&meters.pools, "/a"));
-    meter_for_each(meter, &meters.routes) strcat(seen, meter->name);
-    ck_assert_str_eq(seen, "/a/b");
+    meter_for_each(meter, &meters.routes) strbuf_adds(&seen, meter->name);
+    ck_assert_strbuf(&seen, "/a/b");
     meters_destroy(&meters);
 }
 END_TEST

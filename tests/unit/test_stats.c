@@ -40,7 +40,8 @@ START_TEST(boundaries_rise_and_their_texts_are_true)
     ck_assert_uint_eq(stats_bounds_http.count, 14);
     for (size_t i = 0; i < COUNT_OF(all); i++)
         for (unsigned k = 0; k < all[i]->count; k++) {
-            ck_assert_int_eq((int64_t)(atof(all[i]->seconds[k]) * 1e9 + 0.5), all[i]->ns[k]);
+            ck_assert_int_eq((int64_t)(strtod(all[i]->seconds[k], NULL) * 1e9 + 0.5),
+                             all[i]->ns[k]);
             ck_assert(k == 0 || all[i]->ns[k] > all[i]->ns[k - 1]);
         }
 }
