@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/types.h>
 
 static int add_field(struct form_fields *fields, struct slice name, struct slice value,
                      struct arena *arena, const char **why)
@@ -110,9 +109,7 @@ bool form_is_media_type(const char *content_type, const char *media_type)
            strchr("; \t", content_type[len]) != NULL; /* the NUL at its end is found, too */
 }
 
-/* Finds a parameter in "value; a=b; c=\"d\"" and leaves its value, unquoted, in `out`, which has room
- * for as much as the whole text.  Its length, or -ENOENT. */
-static ssize_t find_parameter(const char *text, size_t len, const char *name, char *out)
+ssize_t form_find_parameter(const char *text, size_t len, const char *name, char *out)
 {
     size_t i = 0, name_len = strlen(name);
 
@@ -151,7 +148,7 @@ static ssize_t find_parameter(const char *text, size_t len, const char *name, ch
 }
 
 /* Browsers write these three bytes of a name as escapes (the HTML standard), and no others. */
-static size_t decode_name(char *name, size_t len)
+size_t form_decode_name(char *name, size_t len)
 {
     static const struct {
         char escape[4], byte;
@@ -183,10 +180,10 @@ static int part_name(const char *head, size_t len, struct arena *arena, struct s
 
         if (line >= sizeof field - 1 && !strncasecmp(head, field, sizeof field - 1)) {
             char *out = arena_alloc(arena, line + 1);
-            ssize_t n = out ? find_parameter(head, line, "name", out) : -ENOMEM;
+            ssize_t n = out ? form_find_parameter(head, line, "name", out) : -ENOMEM;
 
             if (n >= 0)
-                *name = (struct slice){out, decode_name(out, (size_t)n)};
+                *name = (struct slice){out, form_decode_name(out, (size_t)n)};
             else
                 *why = "a part has no name";
             return n >= 0 ? 0 : n == -ENOMEM ? -ENOMEM : -EINVAL;
@@ -253,7 +250,7 @@ int form_read_multipart(struct form_fields *fields, const char *content_type, co
     if (!delimiter)
         return -ENOMEM;
     memcpy(delimiter, "\r\n--", 4);
-    n = find_parameter(content_type, type_len, "boundary", delimiter + 4);
+    n = form_find_parameter(content_type, type_len, "boundary", delimiter + 4);
     if (n <= 0 || n > FORM_MAX_BOUNDARY) {
         *why = "the Content-Type has no boundary of 1 to 70 bytes";
         return -EINVAL;

@@ -8,6 +8,7 @@
 #include "request.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 enum { FORM_MAX_FIELDS = 1000, FORM_MAX_PART_HEAD = 8192, FORM_MAX_BOUNDARY = 70 };
 
@@ -32,6 +33,13 @@ int form_read_urlencoded(struct form_fields *fields, const char *text, size_t le
  * stands in the Content-Type.  0; -EINVAL with the reason in `*why`; -ENOMEM. */
 int form_read_multipart(struct form_fields *fields, const char *content_type, const char *body,
                         size_t len, struct arena *arena, const char **why) WARN_UNUSED;
+
+/* Finds a parameter in text such as `value; a=b; c="d"` and leaves its value, unquoted, in `out`, which
+ * has room for `len` bytes.  Its length, or -ENOENT. */
+ssize_t form_find_parameter(const char *text, size_t len, const char *name, char *out);
+
+/* A name as it is, from what browsers make of it in quotes.  In place; returns the new length. */
+size_t form_decode_name(char *name, size_t len);
 
 /* The first field of that name; NULL: none. */
 const struct form_field *form_find(const struct form_fields *fields, const char *name);
