@@ -287,6 +287,7 @@ static int block_signals(struct supervisor *s)
     sigset_t set, alarm;
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* write(2) says EFBIG as well */
     sigemptyset(&set);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGTERM);
