@@ -39,6 +39,7 @@ extern const struct action action_respond;
 extern const struct action action_sleep;
 extern const struct action action_spin;
 extern const struct action action_status;
+extern const struct action action_upload;
 
 /* The methods of actions that only answer, and of those that take anything; end with NULL. */
 extern const char *const action_methods_get[];

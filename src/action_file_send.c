@@ -7,6 +7,7 @@
 
 #include "byte_ranges.h"
 #include "clock.h"
+#include "file_etag.h"
 #include "precondition.h"
 #include "problem.h"
 
@@ -36,18 +37,6 @@ __attribute__((format(printf, 2, 3))) static const char *format(struct request *
     copy = text.failed ? NULL : arena_strndup(&request->arena, strbuf_cstr(&text), text.len);
     strbuf_free(&text);
     return copy;
-}
-
-/* Size and both times, to the nanosecond: the kernel does not let a file change without one of them
- * changing, too. */
-static const char *etag_of(struct request *request, const struct file_found *found)
-{
-    const struct stat *st = &found->stat;
-
-    return format(request, "\"%llx-%llx.%lx-%llx.%lx%s%s\"", (unsigned long long)st->st_size,
-                  (unsigned long long)st->st_mtim.tv_sec, (unsigned long)st->st_mtim.tv_nsec,
-                  (unsigned long long)st->st_ctim.tv_sec, (unsigned long)st->st_ctim.tv_nsec,
-                  found->coding ? "-" : "", found->coding ? found->coding : "");
 }
 
 static const char *type_of(struct request *request, const struct file_settings *s,
@@ -247,7 +236,7 @@ static int send_content(struct request *request, const char *type, const struct 
 
 int file_send(struct request *request, const struct file_settings *s, struct file_found *found)
 {
-    const char *etag = etag_of(request, found), *type = type_of(request, s, found);
+    const char *etag = file_etag(&request->arena, &found->stat, found->coding), *type = type_of(request, s, found);
     const struct validators validators = {etag, found->stat.st_mtim.tv_sec};
 
     if (!etag || !type) {

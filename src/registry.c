@@ -5,9 +5,10 @@
 #include <string.h>
 
 static const struct action *const registry[] = {
-    &action_respond, &action_redirect, &action_echo,    &action_delay, &action_pool,
-    &action_live,    &action_ready,    &action_status,  &action_sleep, &action_spin,
-    &action_digest,  &action_resolve,  &action_metrics, &action_exec,  &action_file,
+    &action_respond, &action_redirect, &action_echo,   &action_delay,
+    &action_pool,    &action_live,     &action_ready,  &action_status,
+    &action_sleep,   &action_spin,     &action_digest, &action_resolve,
+    &action_metrics, &action_exec,     &action_file,   &action_upload,
 };
 
 enum { REGISTRY_SIZE = sizeof registry / sizeof *registry };
