@@ -3,11 +3,11 @@
  * A pool is starved when it has no thread free and a task that waits, and has been so at every look for
  * as long as starvation_notice says.
  *
- * What it needs comes from three numbers of that time.  Arrivals a second are counted from the last
- * look at which it was not starved, so that the burst that has begun it is in them.  All threads have
- * been busy all the time, so a run takes as long as threads times seconds divided by the runs that have
- * ended (the utilisation law); the mean of the runs that have ended would know nothing of those that do
- * not end.  By Little's law their product is how many are at work on average. */
+ * What it needs is Little's law: on average, as many requests are at work as arrive in a second times
+ * the seconds that each takes.  Arrivals are counted from the last look at which it was not starved, so
+ * that the burst that has begun it is in them; the time that each takes is the mean of those that have
+ * ended since.  Clients that wait for an answer before they ask again come more slowly because they are
+ * starved, so it is also told with how many threads none of those that are here would wait. */
 #include "starvation.h"
 
 #include "clock.h"
@@ -74,13 +74,13 @@ static void describe_need(const struct watched_pool *pool, const struct pool_sta
     double came = (double)(books->submitted - pool->before.submitted);
     double rate = came * (double)NS_PER_SEC / (double)(now - pool->before_ns);
     uint64_t ended = books->ran - pool->begin.ran;
-    double seconds = (double)(now - pool->since_ns) / (double)NS_PER_SEC;
-    double run = ended ? stats->threads * seconds / (double)ended : 0;
+    double run = ended ? (double)(books->run_ns - pool->begin.run_ns) / (double)ended : 0;
 
     strbuf_addf(out, "; %.1f requests/s came", rate);
     if (ended)
-        strbuf_addf(out, " and take %.0f ms each: by Little's law %.0f threads keep up with them",
-                    run * 1000, rate * run + 0.999);
+        strbuf_addf(out,
+                    " and ran %.0f ms on average: by Little's law %.0f threads keep up with them",
+                    run / (double)NS_PER_MS, rate * run / (double)NS_PER_SEC + 0.999);
     else
         strbuf_adds(out, " and none has ended");
     strbuf_addf(out, "; with %u none would wait now", books->running + books->queued);

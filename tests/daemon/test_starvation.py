@@ -37,8 +37,8 @@ def test_how_many_threads_keep_up(start: StartDaemon) -> None:
     with daemon.load(4, "/sleep"):
         text = daemon.wait_for_log(r"warning: (pool default: starved for .*)", since)[1]
     found = re.search(
-        r"; ([\d.]+) requests/s came and take (\d+) ms each: by Little's law (\d+) threads keep up "
-        r"with them; with 4 none would wait now",
+        r"; ([\d.]+) requests/s came and ran (\d+) ms on average: by Little's law (\d+) threads "
+        r"keep up with them; with 4 none would wait now",
         text,
     )
     assert found is not None, text
