@@ -198,10 +198,20 @@ static void check_mode(struct loader *l, const struct conf_listener *listener)
 
     strbuf_addf(&key, "listeners.%s.mode", listener->name);
     if (conf_places_has(l->places, strbuf_cstr(&key)))
-        conf_faults_add(
-            l->faults, conf_places_section(l->places, "listeners", listener->name, "mode"),
-            "%s: found with a TCP address; allowed: only with \"unix:PATH\"", strbuf_cstr(&key));
+        conf_faults_add(l->faults,
+                        conf_places_section(l->places, "listeners", listener->name, "mode"),
+                        "%s: found with the address \"%s\"; allowed: only with \"unix:PATH\"",
+                        strbuf_cstr(&key), listener->address);
     strbuf_free(&key);
+}
+
+/* "systemd" is the only socket that the service manager passes, so no other listener has one. */
+static bool is_same_socket(const char *one, const char *other)
+{
+    if (!strcmp(one, other))
+        return !listen_address_is_any_port(one);
+    return (!strcmp(one, "systemd") && !strncmp(other, "systemd:", 8)) ||
+           (!strcmp(other, "systemd") && !strncmp(one, "systemd:", 8));
 }
 
 static void check_listener(struct loader *l, const struct conf_listener *listener)
@@ -215,10 +225,10 @@ static void check_listener(struct loader *l, const struct conf_listener *listene
     if (r)
         conf_faults_add(l->faults, where, "listeners.%s.address: %s", listener->name,
                         strbuf_cstr(&why));
-    else if (parsed.kind == LISTEN_TCP)
+    else if (parsed.kind != LISTEN_UNIX)
         check_mode(l, listener);
-    for (; other < listener && !listen_address_is_any_port(listener->address); other++)
-        if (other->address && !strcmp(other->address, listener->address))
+    for (; other < listener; other++)
+        if (other->address && is_same_socket(other->address, listener->address))
             conf_faults_add(l->faults, where,
                             "listeners.%s.address: \"%s\" is the address of the listener \"%s\" "
                             "too; allowed: an address of its own",

@@ -57,7 +57,8 @@ const struct option_row conf_server_options[] = {
 
 const struct option_row conf_listener_options[] = {
     {"address", OPTION_STRING, offsetof(struct conf_listener, address), NULL, 1, 255, NULL,
-     OPTION_REQUIRED, NULL, "\"HOST:PORT\", \"[IPV6]:PORT\", \"PORT\" or \"unix:PATH\"."},
+     OPTION_REQUIRED, NULL,
+     "\"HOST:PORT\", \"[IPV6]:PORT\", \"PORT\", \"unix:PATH\", \"systemd:NAME\" or \"systemd\"."},
     {"mode", OPTION_MODE, offsetof(struct conf_listener, mode), "0660", 0, 0777, NULL, 0, NULL,
      "The file mode of a unix socket."},
     {"queue_budget_header", OPTION_STRING, offsetof(struct conf_listener, queue_budget_header),

@@ -1,6 +1,7 @@
 #include "daemon.h"
 
 #include "access_log.h"
+#include "activation.h"
 #include "line_writer.h"
 #include "server.h"
 
@@ -29,7 +30,7 @@ int daemon_init(struct daemon *daemon, const struct conf_source *source)
     if (daemon->wake_fd < 0)
         return -errno;
     daemon->vitals.access_log = line_writer_new(access_log_failed);
-    return daemon->vitals.access_log ? 0 : -ENOMEM;
+    return daemon->vitals.access_log ? activation_init() : -ENOMEM;
 }
 
 void daemon_take_spare(struct daemon *daemon)
@@ -120,6 +121,7 @@ void daemon_stop(struct daemon *daemon)
     free(daemon->listeners);
     free(daemon->retired);
     free(daemon->loops);
+    activation_close();
     daemon_give_spare(daemon);
     if (daemon->wake_fd >= 0)
         close(daemon->wake_fd);

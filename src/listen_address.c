@@ -8,8 +8,8 @@ static int bad(const char *text, const char *what, struct strbuf *why)
     strbuf_adds(why, "found ");
     strbuf_add_quoted(why, text);
     strbuf_addf(why,
-                ": %s; allowed: \"HOST:PORT\", \"[IPV6]:PORT\", \"PORT\" (0 to 65535) or "
-                "\"unix:PATH\"",
+                ": %s; allowed: \"HOST:PORT\", \"[IPV6]:PORT\", \"PORT\" (0 to 65535), "
+                "\"unix:PATH\", \"systemd:NAME\" or \"systemd\"",
                 what);
     return -EINVAL;
 }
@@ -27,6 +27,21 @@ static int parse_unix(const char *text, struct listen_address *out, struct strbu
     return 0;
 }
 
+static int parse_systemd(const char *text, struct listen_address *out, struct strbuf *why)
+{
+    const char *name = text + strlen("systemd");
+
+    if (*name == ':' && !*++name)
+        return bad(text, "there is no name after the colon", why);
+    if (strchr(name, ':'))
+        return bad(text, "the name of a socket has no colon", why);
+    if (strlen(name) >= sizeof out->name)
+        return bad(text, "the name of a socket has at most 255 bytes", why);
+    out->kind = LISTEN_SYSTEMD;
+    memcpy(out->name, name, strlen(name) + 1);
+    return 0;
+}
+
 int listen_address_parse(const char *text, struct listen_address *out, struct strbuf *why)
 {
     const char *colon = strrchr(text, ':');
@@ -37,6 +52,8 @@ int listen_address_parse(const char *text, struct listen_address *out, struct st
     *out = (struct listen_address){.kind = LISTEN_TCP};
     if (!strncmp(text, "unix:", 5))
         return parse_unix(text, out, why);
+    if (!strcmp(text, "systemd") || !strncmp(text, "systemd:", 8))
+        return parse_systemd(text, out, why);
     if (parse_i64(port, &number) || *port == '-' || number > 65535)
         return bad(text, "the port is no number from 0 to 65535", why);
     if (colon && !host_len)

@@ -8,16 +8,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum listen_kind { LISTEN_TCP, LISTEN_UNIX };
+enum listen_kind { LISTEN_TCP, LISTEN_UNIX, LISTEN_SYSTEMD };
 
 struct listen_address {
     enum listen_kind kind;
     char host[256]; /* without brackets; empty: every address of this host */
     uint16_t port;
     char path[108]; /* sun_path, unix(7) */
+    char name[256]; /* FileDescriptorName= of systemd.socket(5); empty: the only socket there is */
 };
 
-/* "HOST:PORT", "[IPV6]:PORT", "PORT" or "unix:PATH".  Looks nothing up.  0, or -EINVAL with the
+/* "HOST:PORT", "[IPV6]:PORT", "PORT", "unix:PATH", "systemd:NAME" or "systemd".  Looks nothing up.  0, or -EINVAL with the
  * reason in `why`. */
 int listen_address_parse(const char *text, struct listen_address *out,
                          struct strbuf *why) WARN_UNUSED;

@@ -1,8 +1,10 @@
 #include "listener.h"
 
+#include "activation.h"
 #include "listen_address.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -42,7 +44,16 @@ static int new_socket(int family)
 
 /* ---- TCP ------------------------------------------------------------------------------------- */
 
-static int bind_tcp(const struct addrinfo *info, const char *host, struct strbuf *why,
+/* Sockets that share their port may be bound to addresses that overlap: 0.0.0.0 and 127.0.0.1.  It is
+ * allowed for the moment of a change only, or a second daemon could take a part of ours. */
+static void share_port(int fd, bool shared)
+{
+    const int value = shared;
+
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &value, sizeof value);
+}
+
+static int bind_tcp(const struct addrinfo *info, const char *host, bool beside, struct strbuf *why,
                     const char *address)
 {
     const int on = 1, v6only = *host != '\0';
@@ -55,16 +66,19 @@ static int bind_tcp(const struct addrinfo *info, const char *host, struct strbuf
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (info->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof v6only);
+    share_port(fd, beside);
     if (bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
         fail("listen on", address, why);
         close_quietly(fd);
         return -1;
     }
+    share_port(fd, false);
     return fd;
 }
 
 /* Without a host: every address, of IPv6 and IPv4 where the host has both. */
-static int open_any(const struct listen_address *parsed, const char *address, struct strbuf *why)
+static int open_any(const struct listen_address *parsed, const char *address, bool beside,
+                    struct strbuf *why)
 {
     struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons(parsed->port)};
     struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = htons(parsed->port)};
@@ -77,10 +91,11 @@ static int open_any(const struct listen_address *parsed, const char *address, st
             .ai_family = AF_INET, .ai_addr = (struct sockaddr *)&any4, .ai_addrlen = sizeof any4};
     else
         close(probe);
-    return bind_tcp(&info, "", why, address);
+    return bind_tcp(&info, "", beside, why, address);
 }
 
-static int open_tcp(const struct listen_address *parsed, const char *address, struct strbuf *why)
+static int open_tcp(const struct listen_address *parsed, const char *address, bool beside,
+                    struct strbuf *why)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                                    .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
@@ -89,7 +104,7 @@ static int open_tcp(const struct listen_address *parsed, const char *address, st
     int fd, r;
 
     if (!*parsed->host)
-        return open_any(parsed, address, why);
+        return open_any(parsed, address, beside, why);
     snprintf(port, sizeof port, "%u", (unsigned)parsed->port);
     r = getaddrinfo(parsed->host, port, &hints, &found);
     if (r) {
@@ -97,7 +112,7 @@ static int open_tcp(const struct listen_address *parsed, const char *address, st
         errno = r == EAI_SYSTEM ? errno : EADDRNOTAVAIL;
         return -1;
     }
-    fd = bind_tcp(found, parsed->host, why, address);
+    fd = bind_tcp(found, parsed->host, beside, why, address);
     freeaddrinfo(found);
     return fd;
 }
@@ -167,9 +182,69 @@ static void note_unix_file(struct listener *listener, const char *path)
     listener->unix_ino = st.st_ino;
 }
 
+/* ---- sockets of the service manager ---------------------------------------------------------- */
+
+/* A duplicate of its own, so that closing it leaves the socket to later listeners. */
+static int take_inherited(const struct listen_address *parsed, const char *address, int *inherited,
+                          struct strbuf *why)
+{
+    const int on = 1;
+    struct strbuf reason = {0};
+    int found = activation_find(*parsed->name ? parsed->name : NULL, &reason);
+    int fd = found < 0 ? -1 : fcntl(found, F_DUPFD_CLOEXEC, 3);
+    int error = errno;
+
+    *inherited = found;
+    if (fd < 0)
+        strbuf_addf(why, "cannot listen on %s: %s", address,
+                    found < 0 ? strbuf_cstr(&reason) : strerror(error));
+    else
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
+                   sizeof on); /* means nothing to unix sockets */
+    strbuf_free(&reason);
+    errno = error;
+    return fd;
+}
+
+/* As configured addresses are written. */
+static char *socket_name(int fd, bool *is_unix)
+{
+    struct sockaddr_un sun = {0};
+    socklen_t len = sizeof sun;
+    char *name;
+
+    *is_unix = getsockname(fd, (struct sockaddr *)&sun, &len) == 0 && sun.sun_family == AF_UNIX;
+    if (!*is_unix)
+        return tcp_name(fd);
+    if (sun.sun_path[0])
+        len = (socklen_t)strnlen(sun.sun_path, sizeof sun.sun_path);
+    else
+        len -= (socklen_t)offsetof(struct sockaddr_un, sun_path) + 1;
+    /* An abstract name begins with a NUL byte, which is written as "@". */
+    if (asprintf(&name, "unix:%s%.*s", sun.sun_path[0] ? "" : "@", (int)len,
+                 sun.sun_path + !sun.sun_path[0]) < 0)
+        return NULL;
+    return name;
+}
+
 /* ---------------------------------------------------------------------------------------------- */
 
-struct listener *listener_open(const struct conf_listener *conf, struct strbuf *why)
+static int open_socket(struct listener *listener, const struct conf_listener *conf,
+                       const struct listen_address *parsed, bool beside, struct strbuf *why)
+{
+    switch (parsed->kind) {
+    case LISTEN_UNIX:
+        return open_unix(parsed, conf->mode, conf->address, why);
+    case LISTEN_SYSTEMD:
+        return take_inherited(parsed, conf->address, &listener->inherited, why);
+    case LISTEN_TCP:
+        break;
+    }
+    return open_tcp(parsed, conf->address, beside, why);
+}
+
+static struct listener *open_listener(const struct conf_listener *conf, bool beside,
+                                      struct strbuf *why)
 {
     struct listener *listener = calloc(1, sizeof *listener);
     struct listen_address parsed;
@@ -181,15 +256,12 @@ struct listener *listener_open(const struct conf_listener *conf, struct strbuf *
         return NULL;
     }
     listener->refs = 1;
-    listener->fd = -1;
+    listener->fd = listener->inherited = -1;
     listener->address = strdup(conf->address);
     if (listen_address_parse(conf->address, &parsed, why) == 0)
-        listener->fd = parsed.kind == LISTEN_UNIX
-                           ? open_unix(&parsed, conf->mode, conf->address, why)
-                           : open_tcp(&parsed, conf->address, why);
+        listener->fd = open_socket(listener, conf, &parsed, beside, why);
     if (listener->fd >= 0) {
-        listener->bound =
-            parsed.kind == LISTEN_UNIX ? strdup(conf->address) : tcp_name(listener->fd);
+        listener->bound = socket_name(listener->fd, &listener->is_unix);
         if (parsed.kind == LISTEN_UNIX)
             note_unix_file(listener, parsed.path);
         if (listener->bound && listener->address)
@@ -201,6 +273,22 @@ struct listener *listener_open(const struct conf_listener *conf, struct strbuf *
     listener_unref(listener);
     errno = error;
     return NULL;
+}
+
+struct listener *listener_open(const struct conf_listener *conf, struct strbuf *why)
+{
+    return open_listener(conf, false, why);
+}
+
+struct listener *listener_open_beside(const struct conf_listener *conf, struct strbuf *why)
+{
+    return open_listener(conf, true, why);
+}
+
+void listener_share_port(struct listener *listener, bool shared)
+{
+    if (!listener->is_unix && listener->inherited < 0)
+        share_port(listener->fd, shared);
 }
 
 struct listener *listener_ref(struct listener *listener)

@@ -6,6 +6,7 @@
 #include "conf.h"
 #include "str.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct listener {
@@ -13,13 +14,19 @@ struct listener {
     char *address; /* as configured */
     char *bound;   /* as bound: the port that the kernel chose, the host as it resolved */
     int fd;
-    char *unix_path; /* removed when the listener closes; NULL for TCP */
+    bool is_unix;
+    int inherited;   /* the service manager's descriptor (activation.h); -1: the socket is ours */
+    char *unix_path; /* removed when the listener closes; NULL: there is none of ours */
     dev_t unix_dev;
     ino_t unix_ino;
 };
 
-/* Binds and listens.  NULL with the reason in `why` and errno set. */
+/* Binds and listens, or takes a socket of the service manager's.  NULL with the reason in `why` and errno set. */
 struct listener *listener_open(const struct conf_listener *conf, struct strbuf *why);
+/* The same for a TCP address that overlaps those of listeners which are about to close, between
+ * listener_share_port on each of these with `shared` and again without. */
+struct listener *listener_open_beside(const struct conf_listener *conf, struct strbuf *why);
+void listener_share_port(struct listener *listener, bool shared);
 
 struct listener *listener_ref(struct listener *listener);
 /* The last one closes the socket and removes a unix socket's file, if it is still the same. */

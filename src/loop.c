@@ -114,7 +114,7 @@ static void *loop_main(void *arg)
     pthread_setname_np(pthread_self(), name);
     current = loop;
     while (!loop->stopping) {
-        bool busy = loop->last_turns || !list_empty(&loop->todo);
+        bool busy = loop->last_turns || loop->retiring || !list_empty(&loop->todo);
 
         event_base_loop(loop->base, busy ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
         conn_do_pending(loop);

@@ -50,6 +50,7 @@ struct loop {
     bool stopping;       /* leave the loop after this turn */
     bool draining;       /* answers tell clients to close */
     unsigned last_turns; /* turns in which a draining loop still accepts what had connected */
+    bool retiring;       /* a listening socket is to be closed: turns do not wait */
     bool refusing;       /* blocking work is refused: the drain's time is up */
     struct snapshot *snapshot;
     struct list bindings;       /* struct binding, server.c */

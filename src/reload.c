@@ -7,6 +7,7 @@
 #include "reload.h"
 
 #include "access_log.h"
+#include "activation.h"
 #include "line_writer.h"
 #include "listen_address.h"
 #include "log.h"
@@ -53,6 +54,41 @@ static struct listener *current_listener(const struct daemon *daemon, const char
 
 /* ---- building -------------------------------------------------------------------------------- */
 
+static bool is_kept(const struct build *b, const struct listener *listener)
+{
+    const struct conf *conf = b->next->conf;
+    size_t i = 0;
+
+    while (i < conf->n_listeners && current_listener(b->daemon, conf->listeners[i].name,
+                                                     conf->listeners[i].address) != listener)
+        i++;
+    return i < conf->n_listeners;
+}
+
+static void share_leaving_ports(struct build *b, bool shared)
+{
+    const struct snapshot *now = b->daemon->snapshot;
+
+    for (size_t i = 0; now && i < now->conf->n_listeners; i++)
+        if (!is_kept(b, b->daemon->listeners[i]))
+            listener_share_port(b->daemon->listeners[i], shared);
+}
+
+static struct listener *open_listener(struct build *b, const struct conf_listener *wanted)
+{
+    struct strbuf *why = &b->failure->why;
+    struct listener *listener = listener_open(wanted, why);
+
+    if (listener || errno != EADDRINUSE || !b->daemon->snapshot)
+        return listener;
+    /* It may be in use by a listener of ours that closes with this reload. */
+    strbuf_free(why);
+    share_leaving_ports(b, true);
+    listener = listener_open_beside(wanted, why);
+    share_leaving_ports(b, false);
+    return listener;
+}
+
 static int open_listeners(struct build *b)
 {
     const struct conf *conf = b->next->conf;
@@ -64,7 +100,7 @@ static int open_listeners(struct build *b)
         const struct conf_listener *wanted = &conf->listeners[b->n_listeners];
         struct listener *listener = current_listener(b->daemon, wanted->name, wanted->address);
 
-        listener = listener ? listener_ref(listener) : listener_open(wanted, &b->failure->why);
+        listener = listener ? listener_ref(listener) : open_listener(b, wanted);
         if (!listener) {
             b->failure->of_listener = true;
             return -errno;
@@ -232,6 +268,13 @@ static void undo_build(struct build *b)
 
 /* ---- swapping -------------------------------------------------------------------------------- */
 
+/* Nothing to do: a loop that takes a call has ended the turn before. */
+static void turn_call(struct loop *loop, void *arg)
+{
+    (void)loop;
+    (void)arg;
+}
+
 static void commit_call(struct loop *loop, void *arg)
 {
     const struct build *b = arg;
@@ -297,6 +340,22 @@ static void settle_lanes(struct snapshot *next)
     }
 }
 
+/* Clients connect to such a socket all the same, and nobody answers. */
+static void warn_of_unused_sockets(const struct build *b)
+{
+    const char *name;
+    int fd;
+
+    for (size_t i = 0; (name = activation_name_at(i, &fd)); i++) {
+        size_t j = 0;
+
+        while (j < b->next->conf->n_listeners && b->listeners[j]->inherited != fd)
+            j++;
+        if (j == b->next->conf->n_listeners)
+            log_warning("no listener uses the socket \"%s\" of the service manager", name);
+    }
+}
+
 static void settle_listeners(struct build *b, const struct snapshot *before)
 {
     const struct conf *conf = b->next->conf;
@@ -319,6 +378,7 @@ static void settle_listeners(struct build *b, const struct snapshot *before)
     }
     free(b->daemon->listeners);
     b->daemon->listeners = b->listeners;
+    warn_of_unused_sockets(b);
 }
 
 static void swap(struct build *b)
@@ -332,6 +392,7 @@ static void swap(struct build *b)
     line_writer_set_target(daemon->vitals.access_log, b->access_log);
     settle_lanes(b->next);
     daemon_call_loops(daemon, commit_call, b);
+    daemon_call_loops(daemon, turn_call, NULL);
     settle_pools(b, before);
     settle_listeners(b, before);
     daemon->snapshot = b->next;

@@ -40,7 +40,11 @@ struct binding {
     bool prepared;                      /* not committed yet */
     unsigned index;                     /* of the listener in the snapshot */
     bool is_unix;
-    bool closing; /* the listener is gone: answers tell clients to close */
+    bool inherited; /* the listening socket outlives this binding and its descriptor */
+    int retired_fd; /* of such a socket, to be closed; -1: none */
+    unsigned retired_turns;
+    bool closing;        /* the listener is gone: answers tell clients to close */
+    unsigned last_turns; /* in which it still accepts what had connected before */
     unsigned n_connections;
     unsigned by_state[CONN_STATE_COUNT];
     struct listener_part *part; /* shows them to others, under the name that the listener has, or
@@ -170,15 +174,22 @@ static void on_accept_error(struct evconnlistener *acceptor, void *arg)
 
 static void free_binding(struct binding *binding)
 {
+    int fd = binding->retired_fd;
+
+    if (binding->inherited && binding->acceptor)
+        fd = evconnlistener_get_fd(binding->acceptor);
     list_remove(&binding->link);
     if (binding->http)
         evhttp_free(binding->http);
+    if (fd >= 0)
+        close(fd);
     free(binding);
 }
 
 static int accept_from(struct binding *binding, int fd)
 {
-    const unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED;
+    const unsigned flags =
+        LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED | (binding->inherited ? 0 : LEV_OPT_CLOSE_ON_FREE);
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 
     if (copy < 0)
@@ -191,6 +202,9 @@ static int accept_from(struct binding *binding, int fd)
     binding->socket = evhttp_bind_listener(binding->http, binding->acceptor);
     if (!binding->socket) {
         evconnlistener_free(binding->acceptor);
+        binding->acceptor = NULL;
+        if (binding->inherited)
+            close(copy);
         return -ENOMEM;
     }
     evconnlistener_set_error_cb(binding->acceptor, on_accept_error);
@@ -207,7 +221,9 @@ static int add_binding(struct loop *loop, struct listener *listener)
     *binding = (struct binding){.loop = loop,
                                 .listener = listener,
                                 .prepared = true,
-                                .is_unix = listener->unix_path != NULL};
+                                .is_unix = listener->is_unix,
+                                .inherited = listener->inherited >= 0,
+                                .retired_fd = -1};
     list_add_tail(&loop->bindings, &binding->link);
     binding->http = evhttp_new(loop->base);
     if (binding->http) {
@@ -234,16 +250,56 @@ static struct binding *find_binding(struct loop *loop, const struct listener *li
     return NULL;
 }
 
+/* The kernel forgets a descriptor that is polled once every copy of it is closed.  Of an inherited
+ * socket there are others, so ours is closed only after the turn in which libevent tells the kernel
+ * that it is not to be polled any more; or the loop would be woken for it for ever. */
+static void retire_descriptor(struct binding *binding)
+{
+    binding->retired_fd = evconnlistener_get_fd(binding->acceptor);
+    binding->retired_turns = 2;
+    binding->loop->retiring = true;
+}
+
 /* The binding's connections live on. */
 static void stop_accepting(struct binding *binding)
 {
     if (!binding->acceptor)
         return;
+    if (binding->inherited)
+        retire_descriptor(binding);
     evhttp_del_accept_socket(binding->http, binding->socket);
     binding->acceptor = NULL;
     binding->listener = NULL;
     binding->closing = true;
     binding->index = NO_LISTENER;
+}
+
+/* Turns enough to accept a full backlog and to read what came with it; a flood that goes on
+ * connecting is not waited for. */
+enum { LAST_TURNS_ACCEPTING = 64, LAST_TURNS_READING = 3 };
+
+static bool is_knocked_at(const struct binding *binding)
+{
+    struct pollfd poll_fd = {.fd = -1, .events = POLLIN};
+
+    if (binding->acceptor)
+        poll_fd.fd = evconnlistener_get_fd(binding->acceptor);
+    return poll(&poll_fd, 1, 0) > 0;
+}
+
+/* The listener has been removed.  Its socket closes once those who have connected are accepted; what
+ * waits at an inherited one may wait. */
+static void leave(struct binding *binding)
+{
+    if (binding->inherited) {
+        stop_accepting(binding);
+        return;
+    }
+    binding->listener = NULL;
+    binding->closing = true;
+    binding->index = NO_LISTENER;
+    binding->last_turns = LAST_TURNS_ACCEPTING;
+    binding->loop->retiring = true;
 }
 
 int server_prepare(struct loop *loop, struct listener *const *listeners, size_t n)
@@ -314,7 +370,8 @@ void server_commit(struct loop *loop, struct snapshot *snapshot, struct listener
         while (i < n && listeners[i] != binding->listener)
             i++;
         if (i == n) {
-            stop_accepting(binding);
+            if (!binding->closing)
+                leave(binding);
             continue;
         }
         binding->index = (unsigned)i;
@@ -329,13 +386,18 @@ void server_commit(struct loop *loop, struct snapshot *snapshot, struct listener
         set_accepting(loop, !is_full(loop));
 }
 
-/* Turns enough to accept a full backlog and to read what came with it; a flood that goes on
- * connecting is not waited for. */
-enum { LAST_TURNS_ACCEPTING = 64, LAST_TURNS_READING = 3, AWAIT_MS = 200 };
-
 void server_drain(struct loop *loop)
 {
+    struct list *link;
+
     loop->draining = true;
+    /* What waits at an inherited socket is served by whoever inherits it next. */
+    list_for_each(link, &loop->bindings) {
+        struct binding *binding = container_of(link, struct binding, link);
+
+        if (binding->inherited)
+            stop_accepting(binding);
+    }
     loop->last_turns = LAST_TURNS_ACCEPTING + LAST_TURNS_READING;
 }
 
@@ -343,14 +405,9 @@ static bool somebody_knocks(struct loop *loop)
 {
     struct list *link;
 
-    list_for_each(link, &loop->bindings) {
-        struct binding *binding = container_of(link, struct binding, link);
-        struct pollfd poll_fd = {.events = POLLIN};
-
-        poll_fd.fd = binding->acceptor ? evconnlistener_get_fd(binding->acceptor) : -1;
-        if (poll(&poll_fd, 1, 0) > 0)
+    list_for_each(link, &loop->bindings)
+        if (is_knocked_at(container_of(link, struct binding, link)))
             return true;
-    }
     return false;
 }
 
@@ -369,6 +426,9 @@ void server_take_last_turn(struct loop *loop)
     if (!loop->last_turns && !loop->in_flight)
         loop->on_idle(loop->on_idle_arg);
 }
+
+/* A client sends its next request within this time, or it may find the connection closed. */
+enum { AWAIT_MS = 200 };
 
 unsigned server_count_awaited(struct loop *loop)
 {
@@ -392,10 +452,21 @@ void server_free_unused(struct loop *loop)
 {
     struct list *link, *next;
 
+    loop->retiring = false;
     list_for_each_safe(link, next, &loop->bindings) {
         struct binding *binding = container_of(link, struct binding, link);
 
-        if (binding->closing && !binding->n_connections)
+        if (binding->retired_fd >= 0 && !--binding->retired_turns) {
+            close(binding->retired_fd);
+            binding->retired_fd = -1;
+        }
+        if (binding->last_turns && (!--binding->last_turns || !is_knocked_at(binding))) {
+            binding->last_turns = 0;
+            stop_accepting(binding);
+        }
+        if (binding->retired_fd >= 0 || binding->last_turns)
+            loop->retiring = true;
+        else if (binding->closing && !binding->n_connections)
             free_binding(binding);
     }
 }

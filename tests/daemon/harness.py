@@ -422,6 +422,7 @@ class Daemon(Client):
         env: Mapping[str, str] = {},
         wrapper: Sequence[str] = (),
         notify: bool = True,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.directory = directory
@@ -439,6 +440,7 @@ class Daemon(Client):
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=subprocess.PIPE,
+                pass_fds=pass_fds,
             )
         self._recorder = _Recorder(self._process, self._notify, self.timeline)
         self._recorder.start()

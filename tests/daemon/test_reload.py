@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import stat
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import StartDaemon
-from harness import MAIN_LISTENER, conf, until
+from harness import MAIN_LISTENER, SANITIZED, conf, until
 from rawhttp import ConnectionClosed, request_bytes
 
 BLOCK = 'path = "/block"; action = "sleep"; duration = "1h"'
@@ -23,6 +24,14 @@ SECOND_LISTENER = 'second: { address = "127.0.0.1:0"; };'
 
 def default_pool(threads: int, queue_depth: int = 1000) -> str:
     return f"default: {{ threads = {threads}; queue_depth = {queue_depth}; }};"
+
+
+def storm_config(i: int) -> str:
+    """Every second one is wrong; pools and listeners come, go and change."""
+    if i % 2:
+        return conf(QUICK, pools=default_pool(0))
+    pools = f"{default_pool(4 + i % 7)} p{i % 3}: {{ threads = 2; }};"
+    return conf(QUICK, pools=pools, listeners=MAIN_LISTENER + SECOND_LISTENER * (i % 4 // 2))
 
 
 # --- pools --------------------------------------------------------------------------------------
@@ -265,6 +274,58 @@ def test_a_kept_connection_stays_with_its_listener(start: StartDaemon) -> None:
         pass  # closed with its listener
     daemon.reload(conf(secret, listeners=f"{SECOND_LISTENER} {MAIN_LISTENER} {admin}"))
     assert [c.get("/secret").status for c in (by_admin, by_second)] == [200, 404]
+
+
+def test_who_has_connected_to_a_removed_listener_is_served(start: StartDaemon) -> None:
+    daemon = start(conf(f'{SHOW} "x"', listeners=f"{MAIN_LISTENER} {SECOND_LISTENER}"))
+    address = daemon.address("second")
+    daemon.write_config(conf(f'{SHOW} "x"'))
+    with daemon.frozen():
+        # Both are there when the daemon goes on: those who wait to be accepted, and the order to
+        # remove what they have connected to.
+        crowd = daemon.send_burst(50, "/show", listener="second")
+        daemon.send_signal(signal.SIGHUP)
+    crowd.wait()
+    assert crowd.failures == []
+    assert crowd.statuses == {200: 50}
+    until(lambda: daemon.refuses_connections(address))
+
+
+def test_an_address_may_become_wider_or_narrower(start: StartDaemon) -> None:
+    daemon = start(conf(QUICK))
+    host, port = daemon.address()
+    with daemon.load(20, "/s") as load:
+        for address in (f"0.0.0.0:{port}", f"{host}:{port}", f"{port}", f"{host}:{port}"):
+            reload = daemon.reload(conf(QUICK, listeners=f'main: {{ address = "{address}"; }};'))
+            assert "refused" not in reload.status
+            load.wait_for_more(50)
+        crowd = load.stop()
+    assert crowd.failures == []
+    assert set(crowd.statuses) == {200}
+    # Nobody else may listen on a part of it, neither now nor later.
+    with socket.socket() as other:
+        with pytest.raises(OSError):
+            other.bind((host, port))
+
+
+def test_a_storm_of_reloads_good_and_bad(start: StartDaemon) -> None:
+    daemon = start(conf(QUICK))
+    before = daemon.descriptors_at_rest()
+    with daemon.load(20, "/s") as load:
+        for i in range(200):
+            reload = daemon.reload(storm_config(i))
+            assert ("refused" in reload.status) == bool(i % 2)
+            if i == 50:
+                resident = daemon.resident_bytes()
+        load.wait_for_more(50)
+        grown = daemon.resident_bytes() - resident
+        crowd = load.stop()
+    assert crowd.failures == []
+    assert set(crowd.statuses) == {200}
+    assert SANITIZED or grown < 2 << 20
+    daemon.reload(conf(QUICK))
+    daemon.until_pool(busy=0)
+    daemon.until_descriptors(before)
 
 
 def test_other_listeners_come_and_go_under_load(start: StartDaemon) -> None:

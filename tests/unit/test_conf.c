@@ -367,7 +367,7 @@ START_TEST(each_fault_is_told_with_its_place)
         {"listeners: { a: { address = \"unix:/x\"; mode = 660; }; };",
          "listeners.a.mode: found 660"},
         {"listeners: { a: { address = \"80\"; mode = \"0660\"; }; };",
-         "listeners.a.mode: found with a TCP address"},
+         "listeners.a.mode: found with the address"},
         {"listeners: {\na: { address = \"h:80\"; };\nb: { address = \"h:80\"; };\n};",
          "3: listeners.b.address: \"h:80\" is the address of the listener \"a\" too"},
         {"pools: ( );", "1: pools: found a list; allowed: a group"},

@@ -13,17 +13,22 @@ START_TEST(good_addresses)
         const char *host;
         unsigned port;
         const char *path;
+        const char *name;
     } rows[] = {
-        {"127.0.0.1:8080", LISTEN_TCP, "127.0.0.1", 8080, ""},
-        {"localhost:0", LISTEN_TCP, "localhost", 0, ""},
-        {"a-host.example:65535", LISTEN_TCP, "a-host.example", 65535, ""},
-        {"[::1]:80", LISTEN_TCP, "::1", 80, ""},
-        {"[::]:80", LISTEN_TCP, "::", 80, ""},
-        {"[fe80::1%eth0]:80", LISTEN_TCP, "fe80::1%eth0", 80, ""},
-        {"8080", LISTEN_TCP, "", 8080, ""},
-        {"0", LISTEN_TCP, "", 0, ""},
-        {"unix:/run/x.sock", LISTEN_UNIX, "", 0, "/run/x.sock"},
-        {"unix:/a:b", LISTEN_UNIX, "", 0, "/a:b"},
+        {"127.0.0.1:8080", LISTEN_TCP, "127.0.0.1", 8080, "", ""},
+        {"localhost:0", LISTEN_TCP, "localhost", 0, "", ""},
+        {"a-host.example:65535", LISTEN_TCP, "a-host.example", 65535, "", ""},
+        {"[::1]:80", LISTEN_TCP, "::1", 80, "", ""},
+        {"[::]:80", LISTEN_TCP, "::", 80, "", ""},
+        {"[fe80::1%eth0]:80", LISTEN_TCP, "fe80::1%eth0", 80, "", ""},
+        {"8080", LISTEN_TCP, "", 8080, "", ""},
+        {"0", LISTEN_TCP, "", 0, "", ""},
+        {"unix:/run/x.sock", LISTEN_UNIX, "", 0, "/run/x.sock", ""},
+        {"unix:/a:b", LISTEN_UNIX, "", 0, "/a:b", ""},
+        {"systemd", LISTEN_SYSTEMD, "", 0, "", ""},
+        {"systemd:web", LISTEN_SYSTEMD, "", 0, "", "web"},
+        {"systemd:handoffd.socket", LISTEN_SYSTEMD, "", 0, "", "handoffd.socket"},
+        {"systemd.example:80", LISTEN_TCP, "systemd.example", 80, "", ""},
     };
 
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -36,6 +41,7 @@ START_TEST(good_addresses)
         ck_assert_str_eq(parsed.host, rows[i].host);
         ck_assert_uint_eq(parsed.port, rows[i].port);
         ck_assert_str_eq(parsed.path, rows[i].path);
+        ck_assert_str_eq(parsed.name, rows[i].name);
         ck_assert_strbuf(&why, "");
     }
 }
@@ -67,6 +73,9 @@ START_TEST(bad_addresses)
         {"[::1]x:80", "brackets"},
         {"unix:", "absolute"},
         {"unix:relative", "absolute"},
+        {"systemd:", "no name"},
+        {"systemd:a:b", "colon"},
+        {"systemd.web", "port"},
     };
 
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
