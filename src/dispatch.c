@@ -50,9 +50,12 @@ static void run_task(struct task *task)
 static void respond_failure(struct request *request)
 {
     static struct log_limit limit = {.interval_ns = NS_PER_SEC};
+    const struct log_subject subject = request_log_subject(request);
 
-    log_limited(&limit, LOG_LEVEL_ERROR, "request %s: route %s: action %s failed: %s", request->id,
-                request->route->path, request->route->action->name, strerror(-request->result));
+    log_limited_about(&limit, &subject, LOG_LEVEL_ERROR,
+                      "request %s: route %s: action %s failed: %s", request->id,
+                      request->route->path, request->route->action->name,
+                      strerror(-request->result));
     problem_respond(request, 500, "action_failed", "the action failed: %s",
                     strerror(-request->result));
 }
@@ -132,11 +135,13 @@ static void log_refusal(const struct request *request, enum task_end reason)
         [TASK_QUEUE_TIMEOUT] = {.interval_ns = NS_PER_SEC},
         [TASK_ROUTE_FULL] = {.interval_ns = NS_PER_SEC},
     };
+    const struct log_subject subject = request_log_subject(request);
 
     if (reasons[reason])
-        log_limited(&limits[reason], LOG_LEVEL_WARNING,
-                    "pool %s: %s, request %s for route %s refused", pool_name(pool_of(request)),
-                    reasons[reason], request->id, request->route->path);
+        log_limited_about(&limits[reason], &subject, LOG_LEVEL_WARNING,
+                          "pool %s: %s, request %s for route %s refused",
+                          pool_name(pool_of(request)), reasons[reason], request->id,
+                          request->route->path);
 }
 
 /* The task did not run, for this reason, and is ours again. */
@@ -330,9 +335,10 @@ static void flush_batch(struct loop_batch *batch)
         release(exchange_of(container_of(task, struct request, task)));
     r = pool_submit(pool, &tasks, &refused);
     if (r)
-        log_limited(&limit, LOG_LEVEL_ERROR,
-                    "pool %s: cannot make a thread: %s; tasks wait for the threads there are",
-                    pool_name(pool), strerror(-r));
+        log_limited_about(&limit, &(const struct log_subject){.pool = pool_name(pool)},
+                          LOG_LEVEL_ERROR,
+                          "pool %s: cannot make a thread: %s; tasks wait for the threads there are",
+                          pool_name(pool), strerror(-r));
     while ((task = task_list_pop(&refused))) {
         struct exchange *x = exchange_of(container_of(task, struct request, task));
 

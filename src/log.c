@@ -1,14 +1,15 @@
 /* DESIGN
  *
- * A line is formatted into a buffer on the caller's stack and leaves in a single write(2): no lock,
- * no allocation, no mixing of lines.  A message that is too long is cut, never split.  Control
+ * A line is formatted into a buffer on the caller's stack and leaves in a single write(2) or, for the
+ * journal, a single datagram: no lock, no allocation, no mixing of lines.  A message that is too long is cut, never split.  Control
  * characters become '?', so that no text from outside can forge a second line. */
 #include "log.h"
 
 #include "clock.h"
+#include "journal.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 4096 };
+enum { LINE_MAX_BYTES = 4096, FIELD_MAX_BYTES = 512, MAX_FIELDS = 10 };
+
+static const char message_field[] = "MESSAGE=";
 
 static _Atomic int threshold = LOG_LEVEL_INFO;
 static bool to_journal;
@@ -31,6 +34,11 @@ void log_init(void)
     to_journal = stream && fstat(STDERR_FILENO, &st) == 0 &&
                  strtoull(stream, &end, 10) == st.st_dev && *end == ':' &&
                  strtoull(end + 1, NULL, 10) == st.st_ino;
+}
+
+bool log_is_journal(void)
+{
+    return to_journal;
 }
 
 void log_set_level(enum log_level level)
@@ -67,7 +75,7 @@ static size_t put_prefix(char *line, size_t size, enum log_level level)
     char stamp[32];
 
     if (to_journal)
-        return (size_t)snprintf(line, size, "<%d>", (int)level);
+        return (size_t)snprintf(line, size, "%s", message_field);
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
@@ -75,26 +83,98 @@ static size_t put_prefix(char *line, size_t size, enum log_level level)
                             level_name(level));
 }
 
-/* Ends the line that starts at `start` and has `len` bytes after it (and room for one more). */
-static void emit(char *line, size_t start, size_t len)
+static void write_all(const char *text, size_t len)
 {
-    size_t left = start + len + 1;
+    while (len) {
+        ssize_t n = write(STDERR_FILENO, text, len);
 
+        if (n < 0 && errno != EINTR)
+            return;
+        text += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+    }
+}
+
+/* ---- the journal ----------------------------------------------------------------------------- */
+
+struct fields {
+    struct iovec iov[MAX_FIELDS];
+    size_t n;
+    char text[FIELD_MAX_BYTES * 4];
+    size_t used;
+};
+
+static void add_field(struct fields *fields, const char *name, const char *value)
+{
+    char *at = fields->text + fields->used;
+    size_t room = sizeof fields->text - fields->used;
+    int len;
+
+    if (!value)
+        return;
+    room = room < FIELD_MAX_BYTES ? room : FIELD_MAX_BYTES;
+    len = snprintf(at, room, "%s=%s", name, value);
+    if (len < 0 || room < 2)
+        return;
+    len = (size_t)len < room ? len : (int)room - 1; /* a long one is cut */
+    fields->iov[fields->n++] = (struct iovec){at, (size_t)len};
+    fields->used += (size_t)len + 1;
+}
+
+static void add_number(struct fields *fields, const char *name, int value)
+{
+    char digits[16];
+
+    snprintf(digits, sizeof digits, "%d", value);
+    add_field(fields, name, digits);
+}
+
+static int send_to_journal(const struct log_origin *origin, const struct log_subject *subject,
+                           enum log_level level, char *message, size_t len)
+{
+    struct fields fields = {.iov = {{message, len}}, .n = 1};
+
+    add_number(&fields, "PRIORITY", (int)level);
+    add_field(&fields, "SYSLOG_IDENTIFIER", "handoffd");
+    if (origin) {
+        add_field(&fields, "CODE_FILE", origin->file);
+        add_number(&fields, "CODE_LINE", origin->line);
+        add_field(&fields, "CODE_FUNC", origin->function);
+    }
+    if (subject) {
+        add_field(&fields, "REQUEST_ID", subject->request_id);
+        add_field(&fields, "HANDOFFD_ROUTE", subject->route);
+        add_field(&fields, "HANDOFFD_POOL", subject->pool);
+        add_field(&fields, "HANDOFFD_LISTENER", subject->listener);
+    }
+    return journal_send(fields.iov, fields.n);
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+/* Ends the line that starts at `start` and has `len` bytes after it (and room for one more). */
+static void emit(const struct log_origin *origin, const struct log_subject *subject,
+                 enum log_level level, char *line, size_t start, size_t len)
+{
     for (size_t i = start; i < start + len; i++)
         if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
             line[i] = '?';
     line[start + len] = '\n';
-    while (left) {
-        ssize_t n = write(STDERR_FILENO, line, left);
-
-        if (n < 0 && errno != EINTR)
-            return;
-        line += n > 0 ? n : 0;
-        left -= n > 0 ? (size_t)n : 0;
+    if (!to_journal) {
+        write_all(line, start + len + 1);
+    } else if (send_to_journal(origin, subject, level, line, start + len)) {
+        /* The prefix takes the place of the field's name, of which it needs the last three bytes. */
+        memcpy(line + start - 3, (char[]){'<', (char)('0' + level), '>'}, 3);
+        write_all(line + start - 3, len + 4);
     }
 }
 
-void log_writev(enum log_level level, const char *fmt, va_list ap)
+static void write_message(const struct log_origin *origin, const struct log_subject *subject,
+                          enum log_level level, const char *fmt, va_list ap)
+    __attribute__((format(printf, 4, 0)));
+
+static void write_message(const struct log_origin *origin, const struct log_subject *subject,
+                          enum log_level level, const char *fmt, va_list ap)
 {
     char line[LINE_MAX_BYTES];
     size_t start, room, len;
@@ -107,8 +187,18 @@ void log_writev(enum log_level level, const char *fmt, va_list ap)
     room = sizeof line - start - 1;
     n = vsnprintf(line + start, room, fmt, ap);
     len = n < 0 ? 0 : (size_t)n < room ? (size_t)n : room - 1;
-    emit(line, start, len);
+    emit(origin, subject, level, line, start, len);
     errno = saved_errno;
+}
+
+void log_message(const struct log_origin *origin, const struct log_subject *subject,
+                 enum log_level level, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    write_message(origin, subject, level, fmt, ap);
+    va_end(ap);
 }
 
 void log_whole(enum log_level level, const char *text)
@@ -127,20 +217,13 @@ void log_whole(enum log_level level, const char *text)
     }
     memcpy(line, prefix, start);
     memcpy(line + start, text, len);
-    emit(line, start, len);
+    emit(NULL, NULL, level, line, start, len);
     free(line);
 }
 
-void log_write(enum log_level level, const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    log_writev(level, fmt, ap);
-    va_end(ap);
-}
-
-void log_limited(struct log_limit *limit, enum log_level level, const char *fmt, ...)
+void log_message_limited(struct log_limit *limit, const struct log_origin *origin,
+                         const struct log_subject *subject, enum log_level level, const char *fmt,
+                         ...)
 {
     int64_t now = clock_now_ns();
     int64_t next = atomic_load_explicit(&limit->next_ns, memory_order_relaxed);
@@ -160,7 +243,8 @@ void log_limited(struct log_limit *limit, enum log_level level, const char *fmt,
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     if (held)
-        log_write(level, "%s (%llu alike suppressed before)", text, (unsigned long long)held);
+        log_message(origin, subject, level, "%s (%llu alike suppressed before)", text,
+                    (unsigned long long)held);
     else
-        log_write(level, "%s", text);
+        log_message(origin, subject, level, "%s", text);
 }

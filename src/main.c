@@ -1,6 +1,7 @@
 /* main.c - reads the command line and the configuration, then serves or only tells. */
 #include "action.h"
 #include "cli.h"
+#include "clock.h"
 #include "conf.h"
 #include "log.h"
 #include "small_memory.h"
@@ -12,10 +13,13 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-static void print_faults(const struct conf_faults *faults)
+static void print_faults(const struct conf_faults *faults, enum cli_mode mode)
 {
     for (size_t i = 0; i < faults->count; i++)
-        fprintf(stderr, "%s: %s\n", faults->items[i].where, faults->items[i].text);
+        if (mode == CLI_SERVE && log_is_journal())
+            log_error("%s: %s", faults->items[i].where, faults->items[i].text);
+        else
+            fprintf(stderr, "%s: %s\n", faults->items[i].where, faults->items[i].text);
 }
 
 static void tell_faults(const struct conf_faults *faults)
@@ -50,7 +54,7 @@ static int run(const struct cli *cli)
     struct conf *conf = conf_load(&source, &faults);
     int status = EX_CONFIG;
 
-    print_faults(&faults);
+    print_faults(&faults, cli->mode);
     if (!conf && cli->mode == CLI_SERVE)
         tell_faults(&faults);
     conf_faults_clear(&faults);
@@ -67,8 +71,11 @@ static void log_libevent(int severity, const char *message)
     static const enum log_level levels[] = {LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING,
                                             LOG_LEVEL_ERROR};
 
-    log_write(severity >= 0 && severity < 4 ? levels[severity] : LOG_LEVEL_ERROR, "libevent: %s",
-              message);
+    /* What it warns of, it may meet again in each turn of a loop. */
+    static struct log_limit limit = {.interval_ns = NS_PER_SEC};
+    enum log_level level = severity >= 0 && severity < 4 ? levels[severity] : LOG_LEVEL_ERROR;
+
+    log_limited(&limit, level, "libevent: %s", message);
 }
 
 int main(int argc, char **argv)

@@ -298,7 +298,8 @@ static void retire_pool(struct daemon *daemon, struct pool *pool, struct meter *
         pool_ref(pool);
         list[daemon->n_retired++] = retired;
     }
-    log_info("pool %s: removed; it finishes its tasks", pool_name(pool));
+    log_about(&(const struct log_subject){.pool = pool_name(pool)}, LOG_LEVEL_INFO,
+              "pool %s: removed; it finishes its tasks", pool_name(pool));
 }
 
 static void settle_pools(struct build *b, const struct snapshot *before)
@@ -361,19 +362,24 @@ static void settle_listeners(struct build *b, const struct snapshot *before)
     const struct conf *conf = b->next->conf;
 
     for (size_t i = 0; i < conf->n_listeners; i++) {
+        const char *name = conf->listeners[i].name;
+        const struct log_subject subject = {.listener = name};
         int r = listener_set_mode(b->listeners[i], conf->listeners[i].mode);
 
         if (r)
-            log_warning("listener %s: cannot change its mode: %s", conf->listeners[i].name,
-                        strerror(-r));
+            log_about(&subject, LOG_LEVEL_WARNING, "listener %s: cannot change its mode: %s", name,
+                      strerror(-r));
         if (b->listeners[i]->refs == 1)
-            log_info("listening on %s (listener %s)", b->listeners[i]->bound,
-                     conf->listeners[i].name);
+            log_about(&subject, LOG_LEVEL_INFO, "listening on %s (listener %s)",
+                      b->listeners[i]->bound, name);
     }
     for (size_t i = 0; before && i < before->conf->n_listeners; i++) {
+        const char *name = before->conf->listeners[i].name;
+
         if (b->daemon->listeners[i]->refs == 1)
-            log_info("no longer listening on %s (listener %s)", b->daemon->listeners[i]->bound,
-                     before->conf->listeners[i].name);
+            log_about(&(const struct log_subject){.listener = name}, LOG_LEVEL_INFO,
+                      "no longer listening on %s (listener %s)", b->daemon->listeners[i]->bound,
+                      name);
         listener_unref(b->daemon->listeners[i]);
     }
     free(b->daemon->listeners);

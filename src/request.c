@@ -1,5 +1,8 @@
 #include "request.h"
 
+#include "conf.h"
+#include "log.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +13,17 @@ void request_hand_over(struct request *request, enum request_owner from, enum re
     assert(request->owner == from);
     (void)from;
     request->owner = to;
+}
+
+struct log_subject request_log_subject(const struct request *request)
+{
+    const struct conf_route *route = request->route;
+
+    return (struct log_subject){
+        .request_id = request->id,
+        .route = route ? route->path : NULL,
+        .pool = route && route->pool_index != CONF_NO_POOL ? route->pool : NULL,
+    };
 }
 
 void response_drop_body(struct response *response)

@@ -19,6 +19,7 @@
 struct answer_stream;
 struct body_stream;
 struct conf_route;
+struct log_subject;
 struct param_value;
 struct snapshot;
 
@@ -90,6 +91,9 @@ struct request {
 
 /* Passes a request on; in debug builds a wrong `from` aborts. */
 void request_hand_over(struct request *request, enum request_owner from, enum request_owner to);
+
+/* What log messages of this request are about (log.h). */
+struct log_subject request_log_subject(const struct request *request);
 
 /* Takes an answer back that has not been sent. */
 void response_clear(struct request *request);

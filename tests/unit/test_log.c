@@ -1,4 +1,5 @@
 #include "clock.h"
+#include "journal.h"
 #include "log.h"
 #include "support.h"
 
@@ -143,17 +144,102 @@ START_TEST(errno_survives)
 }
 END_TEST
 
-START_TEST(the_journal_gets_a_priority_instead_of_a_stamp)
+/* Standard error becomes the journal's stream, and the journal is `send`. */
+static void begin_journal(int (*send)(const struct iovec *fields, int n))
+{
+    struct stat st;
+    char stream[64];
+
+    journal_replace(send);
+    ck_assert_int_eq(fstat(STDERR_FILENO, &st), 0);
+    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
+    ck_assert_int_eq(setenv("JOURNAL_STREAM", stream, 1), 0);
+    log_init();
+}
+
+static struct strbuf sent;
+
+/* Each field a line, each message a paragraph. */
+static int take_message(const struct iovec *fields, int n)
+{
+    for (int i = 0; i < n; i++) {
+        strbuf_add(&sent, fields[i].iov_base, fields[i].iov_len);
+        strbuf_addc(&sent, '\n');
+    }
+    strbuf_addc(&sent, '\n');
+    return 0;
+}
+
+START_TEST(the_journal_gets_fields)
+{
+    const struct log_subject subject = {.request_id = "id-1", .route = "/a/{b}", .pool = "slow"};
+    struct log_limit limit = {.interval_ns = NS_PER_SEC};
+    struct strbuf expected = {0};
+    char *text;
+    int line;
+
+    support_capture(STDERR_FILENO);
+    begin_journal(take_message);
+    ck_assert(log_is_journal());
+    line = __LINE__ + 1;
+    log_about(&subject, LOG_LEVEL_ERROR, "one\n%d", 1);
+    log_limited_about(&limit, &(const struct log_subject){.listener = "main"}, LOG_LEVEL_INFO, "2");
+    log_whole(LOG_LEVEL_NOTICE, "{}");
+    log_debug("held back");
+    text = support_captured();
+    ck_assert_str_eq(text, "");
+    strbuf_addf(
+        &expected,
+        "MESSAGE=one?1\nPRIORITY=3\nSYSLOG_IDENTIFIER=handoffd\nCODE_FILE=%s\nCODE_LINE=%d\n"
+        "CODE_FUNC=%s\nREQUEST_ID=id-1\nHANDOFFD_ROUTE=/a/{b}\nHANDOFFD_POOL=slow\n\n",
+        __FILE__, line, __func__);
+    strbuf_addf(&expected,
+                "MESSAGE=2\nPRIORITY=6\nSYSLOG_IDENTIFIER=handoffd\nCODE_FILE=%s\nCODE_LINE=%d\n"
+                "CODE_FUNC=%s\nHANDOFFD_LISTENER=main\n\n",
+                __FILE__, line + 1, __func__);
+    strbuf_adds(&expected, "MESSAGE={}\nPRIORITY=5\nSYSLOG_IDENTIFIER=handoffd\n\n");
+    ck_assert_str_eq(strbuf_cstr(&sent), strbuf_cstr(&expected));
+    strbuf_free(&expected);
+    strbuf_free(&sent);
+    free(text);
+}
+END_TEST
+
+START_TEST(a_long_field_is_cut)
+{
+    struct strbuf longer = {0};
+    struct log_subject subject;
+
+    for (int i = 0; i < 1024; i++)
+        strbuf_addc(&longer, 'x');
+    subject = (struct log_subject){strbuf_cstr(&longer), strbuf_cstr(&longer), strbuf_cstr(&longer),
+                                   strbuf_cstr(&longer)};
+    begin_journal(take_message);
+    log_about(&subject, LOG_LEVEL_ERROR, "m");
+    ck_assert_contains(strbuf_cstr(&sent), "MESSAGE=m\n");
+    ck_assert_contains(strbuf_cstr(&sent), "\nREQUEST_ID=xxx");
+    ck_assert_uint_lt(sent.len, 4096);
+    strbuf_free(&longer);
+    strbuf_free(&sent);
+}
+END_TEST
+
+static int refuse_message(const struct iovec *fields, int n)
+{
+    (void)fields;
+    (void)n;
+    return -ENOENT;
+}
+
+START_TEST(without_the_journal_its_stream_gets_a_priority_instead_of_a_stamp)
 {
     struct stat st;
     char stream[64], *text;
 
     support_capture(STDERR_FILENO);
     ck_assert_int_eq(fstat(STDERR_FILENO, &st), 0);
-    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)st.st_dev,
-             (unsigned long long)st.st_ino);
-    ck_assert_int_eq(setenv("JOURNAL_STREAM", stream, 1), 0);
-    log_init();
+    begin_journal(refuse_message);
     log_warning("to the journal");
     log_whole(LOG_LEVEL_ERROR, "whole");
     snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)st.st_dev,
@@ -288,7 +374,9 @@ int main(void)
         a_long_message_is_cut_to_one_line,
         a_whole_line_is_not_cut,
         errno_survives,
-        the_journal_gets_a_priority_instead_of_a_stamp,
+        the_journal_gets_fields,
+        a_long_field_is_cut,
+        without_the_journal_its_stream_gets_a_priority_instead_of_a_stamp,
         a_limit_holds_lines_back_and_tells_how_many,
         a_limit_does_not_count_what_the_level_holds_back,
         lines_of_several_threads_do_not_mix,
