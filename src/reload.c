@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 struct build {
     struct daemon *daemon;
@@ -387,6 +388,22 @@ static void settle_listeners(struct build *b, const struct snapshot *before)
     warn_of_unused_sockets(b);
 }
 
+/* What connections need beside: the daemon's own files, programs' pipes, reloads. */
+enum { OTHER_DESCRIPTORS = 64 };
+
+static void warn_of_few_descriptors(const struct conf_server *conf, const struct snapshot *before)
+{
+    struct rlimit limit;
+
+    if (before && before->conf->server.max_connections == conf->max_connections)
+        return;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+        (uint64_t)limit.rlim_cur < (uint64_t)conf->max_connections + OTHER_DESCRIPTORS)
+        log_warning("max_connections is %lld, but no more than %llu descriptors may be open "
+                    "(ulimit -n, LimitNOFILE= of the service)",
+                    (long long)conf->max_connections, (unsigned long long)limit.rlim_cur);
+}
+
 static void swap(struct build *b)
 {
     struct daemon *daemon = b->daemon;
@@ -399,6 +416,7 @@ static void swap(struct build *b)
     settle_lanes(b->next);
     daemon_call_loops(daemon, commit_call, b);
     daemon_call_loops(daemon, turn_call, NULL);
+    warn_of_few_descriptors(&conf->server, before);
     settle_pools(b, before);
     settle_listeners(b, before);
     daemon->snapshot = b->next;

@@ -216,6 +216,17 @@ def exhaust(daemon: Daemon, at_rest: int) -> tuple[list[Connection], list[Connec
     return all_[:count], all_[count:]
 
 
+def test_a_limit_that_max_connections_does_not_fit_in_is_told(start: StartDaemon) -> None:
+    daemon = start(limited(1000), wrapper=with_descriptors(200))
+    daemon.wait_for_log("warning: max_connections is 1000, but no more than 200 descriptors")
+    since = daemon.mark()
+    daemon.reload(limited(100))
+    daemon.reload(limited(100))
+    assert not [line for line in daemon.log_lines(since) if "descriptors" in line]
+    daemon.reload(limited(500))
+    daemon.wait_for_log("warning: max_connections is 500,", since)
+
+
 def test_service_resumes_when_descriptors_are_back(start: StartDaemon) -> None:
     """Each that closes lets another in, in the order in which they came."""
     daemon = start(limited(1000), wrapper=with_descriptors(40))
@@ -238,12 +249,12 @@ def test_service_resumes_when_descriptors_are_back(start: StartDaemon) -> None:
 def test_exhaustion_is_neither_loud_nor_busy(start: StartDaemon) -> None:
     daemon = start(limited(1000), wrapper=with_descriptors(40))
     at_rest = daemon.descriptors_at_rest()
-    began = time.monotonic()
+    since, began = daemon.mark(), time.monotonic()
     there, late = exhaust(daemon, at_rest)
     for _ in range(2):
         assert_idle_for_a_second(daemon, there[0])
     # At most one line in ten seconds.
-    lines = [line for line in daemon.log_lines() if re.search(EXHAUSTED, line)]
+    lines = [line for line in daemon.log_lines(since) if re.search(EXHAUSTED, line)]
     assert 1 <= len(lines) <= 1 + (time.monotonic() - began) / 10
     assert len(daemon.log_lines()) < 20
     assert all(connection.is_quiet() for connection in late)
