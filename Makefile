@@ -6,6 +6,8 @@ PREFIX = /usr/local
 SBINDIR = $(PREFIX)/sbin
 MANDIR = $(PREFIX)/share/man
 SYSCONFDIR = $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+DOCDIR = $(PREFIX)/share/doc/handoffd
+UNITDIR = $(PREFIX)/lib/systemd/system
 
 CFLAGS ?= -O2 -g
 PKG_CONFIG ?= pkg-config
@@ -78,6 +80,7 @@ say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n')
 .SECONDARY:
 .PHONY: all tests fuzz fuzzers run check check-unit check-daemon check-tree demo bench bench-front bench-pool bench-instructions \
 	coverage lint format install uninstall dist clean distclean help FORCE
+.PHONY: check-systemd deb rpm
 
 all: $(daemon)
 
@@ -157,6 +160,14 @@ check-tree: all tests
 check-daemon: all
 	$(run_tests) daemon
 
+# The package, where its tools are there, is tested with all that the daemon is as a service.
+check-systemd: all
+	$(Q)rm -rf $(BUILD)/systemd
+	$(Q)$(MAKE) --no-print-directory install DESTDIR=$(CURDIR)/$(BUILD)/systemd/stage >/dev/null 2>&1
+	$(Q)if command -v dh >/dev/null && command -v lintian >/dev/null; then \
+		$(MAKE) --no-print-directory deb; fi
+	$(run_tests) systemd
+
 demo: $(daemon)
 	$(Q)HANDOFFD=$(CURDIR)/$(daemon) PYTHON=$(PYTHON) tests/demo/run
 
@@ -191,23 +202,43 @@ format:
 install_page = sed 's,/etc/handoffd,$(SYSCONFDIR)/handoffd,g' man/$2 >$(BUILD)/$2 && \
 	$(INSTALL) -D -m 0644 $(BUILD)/$2 $(DESTDIR)$(MANDIR)/$1/$2
 sample = $(DESTDIR)$(SYSCONFDIR)/handoffd/handoffd.conf
+units = handoffd.service handoffd.socket
+install_unit = sed 's,/usr/sbin/handoffd,$(SBINDIR)/handoffd,' packaging/systemd/$1 >$(BUILD)/$1 && \
+	$(INSTALL) -D -m 0644 $(BUILD)/$1 $(DESTDIR)$(UNITDIR)/$1
+install_doc = $(INSTALL) -D -m 0644 $1 $(DESTDIR)$(DOCDIR)/$2
+define newline
+
+
+endef
 
 install: $(daemon)
 	$(INSTALL) -D -m 0755 $(daemon) $(DESTDIR)$(SBINDIR)/handoffd
 	$(call install_page,man8,handoffd.8)
 	$(call install_page,man5,handoffd.conf.5)
 	$(call install_page,man7,handoffd-metrics.7)
+	$(if $(filter yes,$(WITH_SYSTEMD)),$(foreach unit,$(units),$(call install_unit,$(unit))$(newline)	))
+	$(call install_doc,README.md,README.md)
+	$(foreach file,$(wildcard packaging/systemd/examples/*),\
+		$(call install_doc,$(file),examples/$(notdir $(file)))$(newline)	)
 	@if [ -e '$(sample)' ]; then echo 'kept: $(sample)'; \
 	else set -x; $(INSTALL) -D -m 0644 etc/handoffd.conf '$(sample)'; fi
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/handoffd $(DESTDIR)$(MANDIR)/man8/handoffd.8 \
-		$(DESTDIR)$(MANDIR)/man5/handoffd.conf.5 $(DESTDIR)$(MANDIR)/man7/handoffd-metrics.7
+		$(DESTDIR)$(MANDIR)/man5/handoffd.conf.5 $(DESTDIR)$(MANDIR)/man7/handoffd-metrics.7 \
+		$(addprefix $(DESTDIR)$(UNITDIR)/,$(units))
+	rm -rf $(DESTDIR)$(DOCDIR)
 	@[ ! -e '$(sample)' ] || echo 'kept: $(sample)'
 
 dist:
 	@mkdir -p build
 	git archive --prefix=handoffd-$(VERSION)/ -o build/handoffd-$(VERSION).tar.gz HEAD
+
+deb:
+	$(Q)sh packaging/build-deb $(VERSION)
+
+rpm: dist
+	$(Q)rpmbuild -ta --define '_topdir $(CURDIR)/build/rpm' build/handoffd-$(VERSION).tar.gz
 
 clean:
 	rm -rf build
@@ -219,6 +250,7 @@ help:
 	@echo 'make                build build/handoffd'
 	@echo 'make run            build, and run in the foreground with etc/handoffd.conf'
 	@echo 'make check          all tests; parts: check-unit, check-tree, check-daemon'
+	@echo 'make check-systemd  the daemon and its package as a service of a booted systemd (root)'
 	@echo 'make demo           threads, pools and waiting requests, shown with ApacheBench'
 	@echo 'make bench          throughput and latency, side by side with nginx'
 	@echo 'make bench-front    what slow clients, the guard and idle connections cost'
@@ -230,6 +262,7 @@ help:
 	@echo 'make coverage       run the tests on an instrumented build, list lines covered per file'
 	@echo 'make install        into DESTDIR= under PREFIX=/usr/local; also uninstall'
 	@echo 'make dist           build/handoffd-$(VERSION).tar.gz of the last commit'
+	@echo 'make deb            build/deb/*.deb, checked by lintian; make rpm: build/rpm'
 	@echo 'make clean          remove build/; distclean: what configure made, too'
 	@echo
 	@echo 'Variables: SANITIZE=address,undefined or thread, DEVELOPER=1 (-Werror), V=1 (commands),'

@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import os
 import signal
-from pathlib import Path
-from typing import Iterator
 
 import pytest
 
 from conftest import StartDaemon
 from harness import Daemon, conf
+from stuck import stuck_thread
 
 BLOCK = 'path = "/block"; action = "sleep"; duration = "1h"'
 TWO_LOOPS = 'loops = 2; drain_timeout = "100ms";'
 WATCHED = {"WATCHDOG_USEC": "200000"}
-
-PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _ptrace(request: int, thread: int) -> None:
-    if _libc.ptrace(ctypes.c_long(request), ctypes.c_long(thread), None, None) < 0:
-        raise OSError(ctypes.get_errno(), f"ptrace request {request:#x} of thread {thread}")
-
-
-def thread_id(daemon: Daemon, name: str) -> int:
-    for task in Path(f"/proc/{daemon.pid}/task").iterdir():
-        if (task / "comm").read_text().strip() == name:
-            return int(task.name)
-    raise AssertionError(f"no thread {name} among {daemon.thread_names()}")
-
-
-@contextlib.contextmanager
-def stuck(daemon: Daemon, name: str) -> Iterator[None]:
-    """Holds one thread while all others go on, which no signal can do."""
-    thread = thread_id(daemon, name)
-    try:
-        _ptrace(PTRACE_SEIZE, thread)
-    except PermissionError as refusal:
-        pytest.skip(f"the system does not let tests trace their children: {refusal}")
-    _ptrace(PTRACE_INTERRUPT, thread)
-    os.waitpid(thread, 0x40000000)  # __WALL
-    try:
-        yield
-    finally:
-        _ptrace(PTRACE_DETACH, thread)
-
 
 def signs_of_life(daemon: Daemon, since: int = 0) -> int:
     return sum(m.says("WATCHDOG", "1") for m in daemon.notifications(since))
@@ -75,7 +39,7 @@ def test_a_busy_pool_is_no_reason_to_fall_silent(start: StartDaemon) -> None:
 def test_a_stuck_loop_ends_them_until_it_turns_again(start: StartDaemon, loop: str) -> None:
     daemon = start(conf(server=TWO_LOOPS), env=WATCHED)
     wait_for_signs(daemon, 1)
-    with stuck(daemon, loop):
+    with stuck_thread(daemon.pid, loop):
         # The question that the loop does not answer comes after the last sign of life.
         number = loop.rpartition("/")[2]
         daemon.wait_for_log(rf"event loop {number} has not turned for \d+\.\d s")
