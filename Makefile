@@ -199,7 +199,7 @@ format:
 	$(Q)clang-format -i $(wildcard src/*.[ch] tests/unit/*.[ch])
 
 # The manual pages speak of /etc; an installation below another prefix reads its own directory.
-install_page = sed 's,/etc/handoffd,$(SYSCONFDIR)/handoffd,g' man/$2 >$(BUILD)/$2 && \
+install_page = sed 's,/etc/handoffd,$(SYSCONFDIR)/handoffd,g; s,/usr/share/doc/handoffd,$(DOCDIR),g' man/$2 >$(BUILD)/$2 && \
 	$(INSTALL) -D -m 0644 $(BUILD)/$2 $(DESTDIR)$(MANDIR)/$1/$2
 sample = $(DESTDIR)$(SYSCONFDIR)/handoffd/handoffd.conf
 units = handoffd.service handoffd.socket
