@@ -1,9 +1,10 @@
 /* DESIGN
  *
  * A configuration comes into force in two steps.  Building may fail and then undoes itself: sockets
- * are bound, loops made ready to accept from them, new pools get their threads and growing pools
- * their additional ones.  Swapping cannot fail: every loop takes the new snapshot (and hands over
- * what it had gathered for the old one), pools shrink, listeners and pools that are gone retire. */
+ * are bound (beside those of leaving listeners, if need be), loops made ready to accept from them, new
+ * pools get their threads and growing pools their additional ones.  Swapping cannot fail: every loop
+ * takes the new snapshot (and hands over what it had gathered for the old one), pools shrink, listeners
+ * and pools that are gone retire. */
 #include "reload.h"
 
 #include "access_log.h"

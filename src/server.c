@@ -7,8 +7,9 @@
  * Accepting pauses on all bindings of a loop when the loop has its share of max_connections, until
  * one closes, and for a moment when accept(2) fails, which otherwise would be tried without end.
  *
- * A listener that a reload removes leaves its binding behind without a listener, so that what is in
- * flight on its connections is answered; the next answer closes each of them. */
+ * A listener that a reload removes first accepts those who have connected.  It leaves its binding
+ * behind without a listener, so that what is in flight on its connections is answered; the next answer
+ * closes each of them. */
 #include "server.h"
 
 #include "conn.h"

@@ -4,9 +4,9 @@
  * blocked before any thread is made, so that every thread inherits the mask) and for the eventfd by
  * which threads ask to be reaped and loops say that they are idle.
  *
- * Stop, in this order: loops accept no more; what runs, waits or is held is finished, until the
- * drain's time is up or a second signal comes; then waiting tasks are answered with 503, running ones
- * cancelled; when nothing is in flight any more, loops and pools end and everything is freed. */
+ * Stop, in this order: loops accept no more; what runs, waits or is held is finished, and clients that
+ * may be about to send a request are given a moment to do so, until the drain's time is up or a second
+ * signal comes; then waiting tasks are answered with 503, running ones cancelled; when nothing is in flight any more, loops and pools end and everything is freed. */
 #include "supervisor.h"
 
 #include "clock.h"
