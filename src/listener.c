@@ -132,6 +132,43 @@ static char *tcp_name(int fd)
     return name;
 }
 
+/* As configured addresses are written. */
+static char *socket_name(int fd, bool *is_unix)
+{
+    struct sockaddr_un sun = {0};
+    socklen_t len = sizeof sun;
+    char *name;
+
+    *is_unix = getsockname(fd, (struct sockaddr *)&sun, &len) == 0 && sun.sun_family == AF_UNIX;
+    if (!*is_unix)
+        return tcp_name(fd);
+    if (sun.sun_path[0])
+        len = (socklen_t)strnlen(sun.sun_path, sizeof sun.sun_path);
+    else
+        len -= (socklen_t)offsetof(struct sockaddr_un, sun_path) + 1;
+    /* An abstract name begins with a NUL byte, which is written as "@". */
+    if (asprintf(&name, "unix:%s%.*s", sun.sun_path[0] ? "" : "@", (int)len,
+                 sun.sun_path + !sun.sun_path[0]) < 0)
+        return NULL;
+    return name;
+}
+
+/* A service manager that has bound the address, and a configuration that does not know of it. */
+static void hint_at_inherited(const char *address, struct strbuf *why)
+{
+    const char *passed;
+    int fd;
+
+    for (size_t i = 0; (passed = activation_name_at(i, &fd)); i++) {
+        bool is_unix;
+        char *name = socket_name(fd, &is_unix);
+
+        if (name && !strcmp(name, address))
+            strbuf_addf(why, "; by the service manager, who passes it as \"systemd:%s\"", passed);
+        free(name);
+    }
+}
+
 /* ---- unix sockets ---------------------------------------------------------------------------- */
 
 /* Removes a socket file that nobody listens on any more.  Whatever else is there stays. */
@@ -206,27 +243,6 @@ static int take_inherited(const struct listen_address *parsed, const char *addre
     return fd;
 }
 
-/* As configured addresses are written. */
-static char *socket_name(int fd, bool *is_unix)
-{
-    struct sockaddr_un sun = {0};
-    socklen_t len = sizeof sun;
-    char *name;
-
-    *is_unix = getsockname(fd, (struct sockaddr *)&sun, &len) == 0 && sun.sun_family == AF_UNIX;
-    if (!*is_unix)
-        return tcp_name(fd);
-    if (sun.sun_path[0])
-        len = (socklen_t)strnlen(sun.sun_path, sizeof sun.sun_path);
-    else
-        len -= (socklen_t)offsetof(struct sockaddr_un, sun_path) + 1;
-    /* An abstract name begins with a NUL byte, which is written as "@". */
-    if (asprintf(&name, "unix:%s%.*s", sun.sun_path[0] ? "" : "@", (int)len,
-                 sun.sun_path + !sun.sun_path[0]) < 0)
-        return NULL;
-    return name;
-}
-
 /* ---------------------------------------------------------------------------------------------- */
 
 static int open_socket(struct listener *listener, const struct conf_listener *conf,
@@ -270,6 +286,8 @@ static struct listener *open_listener(const struct conf_listener *conf, bool bes
         errno = ENOMEM;
     }
     error = errno;
+    if (error == EADDRINUSE)
+        hint_at_inherited(conf->address, why);
     listener_unref(listener);
     errno = error;
     return NULL;

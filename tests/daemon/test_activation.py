@@ -119,6 +119,14 @@ def test_what_is_wrong_with_the_sockets_is_told(
         assert "Accept=no" in refused(start_unready, "systemd", (one, "x"))
 
 
+def test_an_address_that_has_been_passed_is_not_just_in_use(
+    start_unready: StartDaemon, tcp: socket.socket
+) -> None:
+    host, port = tcp.getsockname()
+    message = refused(start_unready, f"{host}:{port}", (tcp, "web"))
+    assert "in use" in message and '"systemd:web"' in message
+
+
 def test_sockets_for_another_process_are_not_ours(start_unready: StartDaemon) -> None:
     daemon = start_unready(
         conf(HELLO, listeners=listener("systemd")), env={"LISTEN_FDS": "1", "LISTEN_PID": "1"}
