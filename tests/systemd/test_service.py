@@ -212,6 +212,63 @@ def test_sandbox(service: Service) -> None:
     assert "null" in devices and not {"mem", "sda", "vda", "kmsg"} & set(devices)
 
 
+def test_programs_run_in_the_sandbox_too(service: Service) -> None:
+    script = """
+        id -u
+        touch /usr/x || echo usr is read-only
+        touch /var/lib/handoffd/made && echo state can be written
+        mount -t tmpfs none /mnt || echo no mounting
+        kill -0 1 || echo no killing
+        ls -d /proc/1 || echo processes of others are not seen
+        grep Seccomp: /proc/self/status
+    """
+    words = script.replace("\n", ";").replace('"', '\\"').strip("; ")
+    program = f'path = "/run"; action = "exec"; command = [ "/bin/sh", "-c", "{words}" ]'
+    service.configure(config(program))
+    service.systemctl("start")
+    response = fetch(ADDRESS, "GET", "/run")
+    assert response.status == 200, response
+    uid, *lines = response.text.splitlines()
+    assert 61184 <= int(uid) <= 65519
+    assert lines == [
+        "usr is read-only",
+        "state can be written",
+        "no mounting",
+        "no killing",
+        "processes of others are not seen",
+        "Seccomp:\t2",
+    ]
+    assert Path("/var/lib/handoffd/made").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_the_daemon_does_the_sandbox_allows(service: Service) -> None:
+    service.configure(
+        config(
+            'path = "/digest"; action = "digest"; pool = "cpu"',
+            'path = "/resolve"; action = "resolve"; name = "localhost"; family = "ipv4"',
+            'path = "/spin"; action = "spin"; duration = "1ms"; pool = "cpu"',
+            'path = "/metrics"; action = "metrics"',
+            more='pools: { cpu: { threads = 2; nice = 19; spawn = "on-demand"; }; };',
+        )
+    )
+    service.systemctl("start")
+    assert fetch(ADDRESS, "POST", "/digest", body=b"x").status == 200
+    assert "127.0.0.1" in fetch(ADDRESS, "GET", "/resolve").text
+    assert fetch(ADDRESS, "GET", "/spin").status == 200
+    metrics = fetch(ADDRESS, "GET", "/metrics").text
+    for name in ("cpu_seconds_total", "resident_memory_bytes", "open_fds", "start_time_seconds"):
+        assert f"\nprocess_{name} " in metrics
+    nices = {
+        int((task / "stat").read_text().rsplit(")", 1)[1].split()[16])
+        for task in Path(f"/proc/{service.pid}/task").iterdir()
+        if (task / "comm").read_text().startswith("cpu/")
+    }
+    assert nices == {19}
+    # Nothing was refused that somebody has noticed.
+    assert service.journal(PRIORITY="4", SYSLOG_IDENTIFIER="handoffd") == []
+    assert service.journal(PRIORITY="3", SYSLOG_IDENTIFIER="handoffd") == []
+
+
 def test_a_unix_listener_in_the_runtime_directory(service: Service) -> None:
     path = "/run/handoffd/admin.sock"
     service.configure(config(HELLO, listeners=f'a: {{ address = "unix:{path}"; mode = "0600"; }};'))
