@@ -22,7 +22,7 @@ enum { LINE_MAX_BYTES = 4096, FIELD_MAX_BYTES = 512, MAX_FIELDS = 10 };
 static const char message_field[] = "MESSAGE=";
 
 static _Atomic int threshold = LOG_LEVEL_INFO;
-static bool to_journal;
+static _Atomic enum { TO_STDERR, TO_JOURNAL, TO_JOURNAL_STREAM } destination;
 
 void log_init(void)
 {
@@ -31,14 +31,22 @@ void log_init(void)
     struct stat st;
 
     /* "DEVICE:INODE", both decimal. */
-    to_journal = stream && fstat(STDERR_FILENO, &st) == 0 &&
-                 strtoull(stream, &end, 10) == st.st_dev && *end == ':' &&
-                 strtoull(end + 1, NULL, 10) == st.st_ino;
+    if (stream && fstat(STDERR_FILENO, &st) == 0 && strtoull(stream, &end, 10) == st.st_dev &&
+        *end == ':' && strtoull(end + 1, NULL, 10) == st.st_ino)
+        destination = TO_JOURNAL;
+    else
+        destination = TO_STDERR;
+}
+
+void log_prepare_exit(void)
+{
+    if (destination == TO_JOURNAL)
+        destination = TO_JOURNAL_STREAM;
 }
 
 bool log_is_journal(void)
 {
-    return to_journal;
+    return destination != TO_STDERR;
 }
 
 void log_set_level(enum log_level level)
@@ -74,7 +82,7 @@ static size_t put_prefix(char *line, size_t size, enum log_level level)
     struct tm tm;
     char stamp[32];
 
-    if (to_journal)
+    if (log_is_journal())
         return (size_t)snprintf(line, size, "%s", message_field);
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
@@ -160,9 +168,10 @@ static void emit(const struct log_origin *origin, const struct log_subject *subj
         if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
             line[i] = '?';
     line[start + len] = '\n';
-    if (!to_journal) {
+    if (!log_is_journal()) {
         write_all(line, start + len + 1);
-    } else if (send_to_journal(origin, subject, level, line, start + len)) {
+    } else if (destination == TO_JOURNAL_STREAM ||
+               send_to_journal(origin, subject, level, line, start + len)) {
         /* The prefix takes the place of the field's name, of which it needs the last three bytes. */
         memcpy(line + start - 3, (char[]){'<', (char)('0' + level), '>'}, 3);
         write_all(line + start - 3, len + 4);

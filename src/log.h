@@ -25,6 +25,11 @@ enum log_level {
 void log_init(void);
 bool log_is_journal(void);
 
+/* The process is about to end: messages go to the journal by way of its stream on standard error, with
+ * the prefix.  Of one that comes directly the journal may not find out any more what service it is of,
+ * as it looks that up when it reads. */
+void log_prepare_exit(void);
+
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 

@@ -54,6 +54,8 @@ static int run(const struct cli *cli)
     struct conf *conf = conf_load(&source, &faults);
     int status = EX_CONFIG;
 
+    if (!conf)
+        log_prepare_exit();
     print_faults(&faults, cli->mode);
     if (!conf && cli->mode == CLI_SERVE)
         tell_faults(&faults);

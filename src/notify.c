@@ -5,12 +5,14 @@
  * timer's SIGALRM interrupts the send.  The signal is blocked everywhere and let through to this
  * thread during the call only; the timer repeats, in case it fires before the send has begun.
  *
- * Each call opens a socket; a spare descriptor makes room for it when clients have taken all others. */
+ * Each call opens a socket; a spare descriptor makes room for it when clients have taken all others.
+ * It is there before the first message, so that whoever counts descriptors after it counts it, too. */
 #include "notify.h"
 
 #ifdef HAVE_SYSTEMD
 #include "clock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -27,7 +29,8 @@ static int spare_fd = -1;
 
 static void take_spare(void)
 {
-    spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (spare_fd < 0)
+        spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
 static void give_spare(void)
@@ -48,6 +51,7 @@ static void send_within(int limit_ms, const char *text)
     const struct timeval limit = {.tv_usec = (suseconds_t)limit_ms * 1000};
     const struct itimerval armed = {.it_value = limit, .it_interval = limit}, disarmed = {0};
     sigset_t alarm;
+    int r;
 
     if (!getenv("NOTIFY_SOCKET"))
         return;
@@ -56,9 +60,13 @@ static void send_within(int limit_ms, const char *text)
     sigaction(SIGALRM, &action, NULL);
     pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
     setitimer(ITIMER_REAL, &armed, NULL);
-    give_spare();
-    sd_notify(0, text);
     take_spare();
+    r = sd_notify(0, text);
+    if (r == -EMFILE || r == -ENFILE) {
+        give_spare();
+        sd_notify(0, text);
+        take_spare();
+    }
     setitimer(ITIMER_REAL, &disarmed, NULL);
     pthread_sigmask(SIG_BLOCK, &alarm, NULL);
 }

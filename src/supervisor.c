@@ -303,6 +303,7 @@ static int block_signals(struct supervisor *s)
 
 static int fail_start(struct supervisor *s, int status, int error, const char *what)
 {
+    log_prepare_exit();
     log_error("cannot start: %s", what);
     notify_failed(error, what);
     daemon_stop(&s->daemon);
@@ -341,6 +342,7 @@ int supervisor_run(const struct conf_source *source, struct conf *conf)
         tell_status(&s, notify_ready);
         serve(&s);
         stop(&s);
+        log_prepare_exit();
         log_notice("stopped");
     }
     if (s.signal_fd >= 0)

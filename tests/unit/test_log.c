@@ -225,6 +225,37 @@ START_TEST(a_long_field_is_cut)
 }
 END_TEST
 
+START_TEST(the_last_words_go_to_its_stream)
+{
+    char *text;
+
+    support_capture(STDERR_FILENO);
+    begin_journal(take_message);
+    log_error("before");
+    log_prepare_exit();
+    log_error("after");
+    ck_assert(log_is_journal());
+    text = support_captured();
+    ck_assert_str_eq(text, "<3>after\n");
+    ck_assert_contains(strbuf_cstr(&sent), "MESSAGE=before\n");
+    strbuf_free(&sent);
+    free(text);
+}
+END_TEST
+
+START_TEST(a_log_that_is_no_journal_stays_what_it_is)
+{
+    char *text;
+
+    support_capture(STDERR_FILENO);
+    log_prepare_exit();
+    log_error("e");
+    text = captured_lines();
+    ck_assert_str_eq(text, "error: e\n");
+    free(text);
+}
+END_TEST
+
 static int refuse_message(const struct iovec *fields, int n)
 {
     (void)fields;
@@ -376,6 +407,8 @@ int main(void)
         errno_survives,
         the_journal_gets_fields,
         a_long_field_is_cut,
+        the_last_words_go_to_its_stream,
+        a_log_that_is_no_journal_stays_what_it_is,
         without_the_journal_its_stream_gets_a_priority_instead_of_a_stamp,
         a_limit_holds_lines_back_and_tells_how_many,
         a_limit_does_not_count_what_the_level_holds_back,
