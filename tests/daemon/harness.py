@@ -583,7 +583,13 @@ class Daemon(Client):
     def descriptors_at_rest(self) -> int:
         """With the connection of `status` open and no other of ours; call before the first one."""
         self.status()
+        until(self._supervisor_rests, "the main thread at rest")
         return self.descriptor_count()
+
+    def _supervisor_rests(self) -> bool:
+        """It has a socket open while it notifies, which wakes the test that waits for it."""
+        stat = Path(f"/proc/{self.pid}/task/{self.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "S"
 
     def until_descriptors(self, count: int) -> None:
         """Waits until the daemon has closed everything beyond `descriptors_at_rest`."""
