@@ -78,7 +78,7 @@ say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n')
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all tests fuzz fuzzers run check check-unit check-daemon check-tree demo bench bench-front bench-pool bench-instructions \
+.PHONY: all tests fuzz fuzzers run check check-unit check-daemon check-tree demo bench bench-files bench-front bench-pool bench-instructions \
 	coverage lint format install uninstall dist clean distclean help FORCE
 .PHONY: check-systemd deb rpm
 
@@ -177,6 +177,9 @@ bench: $(daemon)
 $(BUILD)/tests/bench_%: tests/bench/%.c $(library)
 	$(say) LINK $@
 	$(Q)$(compile) -Isrc -o $@ $< $(library) -pie $(LDFLAGS) $(DEPS_LIBS) $(LIBS)
+
+bench-files: $(daemon)
+	$(Q)HANDOFFD=$(CURDIR)/$(daemon) $(PYTHON) tests/bench/files
 
 bench-front: $(daemon) $(BUILD)/tests/bench_guard
 	$(Q)HANDOFFD=$(CURDIR)/$(daemon) BENCH_GUARD=$(BUILD)/tests/bench_guard $(PYTHON) tests/bench/front
