@@ -236,7 +236,8 @@ static int send_content(struct request *request, const char *type, const struct 
 
 int file_send(struct request *request, const struct file_settings *s, struct file_found *found)
 {
-    const char *etag = file_etag(&request->arena, &found->stat, found->coding), *type = type_of(request, s, found);
+    const char *etag = file_etag(&request->arena, &found->stat, found->coding),
+               *type = type_of(request, s, found);
     const struct validators validators = {etag, found->stat.st_mtim.tv_sec};
 
     if (!etag || !type) {
