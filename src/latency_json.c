@@ -12,17 +12,14 @@ void latency_sums_add(struct latency_sums *sums, const struct stats_latency *lat
 
 static json_t *sum_json(const struct stats_sum *sum)
 {
-    static const struct {
-        const char *name;
-        unsigned per_mille;
-    } percentiles[] = {{"p50", 500}, {"p90", 900}, {"p99", 990}, {"p99.9", 999}};
-    json_t *json = json_pack("{s:I}", "count", (json_int_t)sum->total);
+    static const unsigned per_mille[] = {500, 900, 990, 999};
+    int64_t ns[4];
 
-    for (size_t i = 0; json && i < sizeof percentiles / sizeof *percentiles; i++)
-        json_object_set_new(
-            json, percentiles[i].name,
-            json_real((double)stats_percentile(sum, percentiles[i].per_mille) / (double)NS_PER_MS));
-    return json;
+    stats_percentiles(sum, per_mille, 4, ns);
+    return json_pack("{s:I, s:f, s:f, s:f, s:f}", "count", (json_int_t)sum->total, "p50",
+                     (double)ns[0] / (double)NS_PER_MS, "p90", (double)ns[1] / (double)NS_PER_MS,
+                     "p99", (double)ns[2] / (double)NS_PER_MS, "p99.9",
+                     (double)ns[3] / (double)NS_PER_MS);
 }
 
 json_t *latency_sums_json(const struct latency_sums *sums)

@@ -182,19 +182,32 @@ void stats_sum_minute(const struct stats_latency *latency, int64_t now_ns, struc
     }
 }
 
-int64_t stats_percentile(const struct stats_sum *sum, unsigned per_mille)
+static uint64_t rank_of(const struct stats_sum *sum, unsigned per_mille)
 {
     uint64_t rank = sum->total / 1000 * per_mille + (sum->total % 1000 * per_mille + 999) / 1000;
-    uint64_t seen = 0;
 
-    if (!sum->total)
-        return 0;
-    if (!rank)
-        rank = 1;
-    for (unsigned i = 0; i < STATS_BINS; i++) {
+    return rank ? rank : 1;
+}
+
+void stats_percentiles(const struct stats_sum *sum, const unsigned *per_mille, size_t n,
+                       int64_t *out)
+{
+    uint64_t seen = 0;
+    size_t found = 0;
+
+    for (unsigned i = 0; i < STATS_BINS && sum->total && found < n; i++) {
         seen += sum->counts[i];
-        if (seen >= rank)
-            return stats_bin_value(i);
+        while (found < n && seen >= rank_of(sum, per_mille[found]))
+            out[found++] = stats_bin_value(i);
     }
-    return stats_bin_value(STATS_BINS - 1);
+    while (found < n)
+        out[found++] = 0;
+}
+
+int64_t stats_percentile(const struct stats_sum *sum, unsigned per_mille)
+{
+    int64_t value;
+
+    stats_percentiles(sum, &per_mille, 1, &value);
+    return value;
 }

@@ -107,5 +107,8 @@ void stats_sum_minute(const struct stats_latency *latency, int64_t now_ns, struc
  * exact value by the nearest-rank method, for durations of a microsecond to 4.8 hours, and at most
  * 16 ns off below.  0 when nothing was counted. */
 int64_t stats_percentile(const struct stats_sum *sum, unsigned per_mille);
+/* Several at once, in rising order. */
+void stats_percentiles(const struct stats_sum *sum, const unsigned *per_mille, size_t n,
+                       int64_t *out);
 
 #endif

@@ -113,6 +113,7 @@ static int64_t sample(struct support_random *random, int shape)
 static void check_percentiles(int shape)
 {
     static const unsigned wanted[] = {1, 250, 500, 900, 990, 999, 1000};
+    int64_t together[COUNT_OF(wanted)];
     struct support_random random = support_random_new("percentiles");
     struct stats_latency *latency = calloc(1, sizeof *latency);
     struct stats_sum sum = {0}, minute = {0};
@@ -134,6 +135,9 @@ static void check_percentiles(int shape)
         ck_assert_msg(llabs(told - truth) * 50 <= truth, "%u: %lld instead of %lld", wanted[i],
                       (long long)told, (long long)truth);
     }
+    stats_percentiles(&sum, wanted, COUNT_OF(wanted), together);
+    for (size_t i = 0; i < COUNT_OF(wanted); i++)
+        ck_assert_int_eq(together[i], stats_percentile(&sum, wanted[i]));
     free(exact);
     free(latency);
 }
