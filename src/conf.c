@@ -408,6 +408,11 @@ static int build_header_block(struct conf_route *route, const struct conf_check 
                              "\"%s\" is written by the daemon itself; allowed: "
                              "any other header",
                              header->name);
+        else if (check->conf->server.server_tokens && !strcasecmp(header->name, "Server"))
+            conf_check_fault(check, "headers",
+                             "\"%s\" is written by the daemon itself while server.server_tokens is "
+                             "true; allowed: any other header",
+                             header->name);
         else if (!valid_header_value(header->value))
             conf_check_fault(check, "headers",
                              "the value of \"%s\" has control characters; "

@@ -99,6 +99,7 @@ struct conf_server {
     int64_t half_close;        /* enum conf_half_close */
     int64_t drain_timeout;     /* ns */
     bool server_timing;
+    bool server_tokens;
     int64_t starvation_notice; /* ns; 0: none */
     char *access_log;
     int64_t access_log_format; /* enum conf_access_log_format */

@@ -43,6 +43,8 @@ const struct option_row conf_server_options[] = {
      "How long a stop waits for requests that run or wait before it answers them with 503."},
     {"server_timing", OPTION_BOOL, offsetof(struct conf_server, server_timing), "false", 0, 0, NULL,
      0, NULL, "Whether answers tell by Server-Timing how long they waited and ran."},
+    {"server_tokens", OPTION_BOOL, offsetof(struct conf_server, server_tokens), "false", 0, 0, NULL,
+     0, NULL, "Whether answers name the server and its version."},
     {"starvation_notice", OPTION_DURATION, offsetof(struct conf_server, starvation_notice), "5s", 0,
      3600 * NS_PER_SEC, NULL, 0, "seconds",
      "After how long it is told that a pool has no thread free and a task that waits; 0: never."},

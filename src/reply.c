@@ -138,6 +138,8 @@ static void put_head(struct exchange *x, struct head *head)
         PUT_LITERAL(head, "\r\nContent-Type: ");
         puts_(head, response->content_type);
     }
+    if (request->snapshot->conf->server.server_tokens)
+        PUT_LITERAL(head, "\r\nServer: handoffd/" HANDOFFD_VERSION);
     put_framing(x, head);
     if (x->close)
         PUT_LITERAL(head, "\r\nConnection: close");

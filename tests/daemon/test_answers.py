@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import pytest
 
-from harness import Client
+from conftest import Cli, StartDaemon
+from harness import Client, conf
 from rawhttp import Connection, request_bytes
 
 PATHS = [
@@ -146,3 +148,22 @@ def test_a_client_that_leaves_early_harms_nobody(common: Client) -> None:
     assert common.get("/hello").status == 200
     common.until_pool("default", busy=0, queued=0)
     common.until_pool("second", busy=0, queued=0)
+
+
+@pytest.mark.parametrize("path", ["/hello", "/none"])
+def test_the_server_is_named_when_that_is_wanted(start: StartDaemon, path: str) -> None:
+    route = 'path = "/hello"; action = "respond"; body = "hi"'
+    daemon = start(conf(route, server="server_tokens = true;"))
+    named = daemon.get(path).header("Server")
+    assert named is not None and re.fullmatch(r"handoffd/\d+\.\d+\.\d+", named)
+    daemon.reload(conf(route))
+    assert daemon.get(path).header("Server") is None
+
+
+def test_a_route_cannot_name_another_server_then(cli: Cli, tmp_path: Path) -> None:
+    route = 'path = "/hello"; action = "live"; headers = { server = "mine"; }'
+    (tmp_path / "c").write_text(conf(route, server="server_tokens = true;"))
+    done = cli("-t", "-c", str(tmp_path / "c"))
+    assert done.returncode == 78 and "server.server_tokens" in done.stderr
+    (tmp_path / "c").write_text(conf(route))
+    assert cli("-t", "-c", str(tmp_path / "c")).returncode == 0

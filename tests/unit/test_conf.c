@@ -267,6 +267,7 @@ START_TEST(a_dump_names_every_option_that_has_a_value)
                                            "    half_close = \"abort\";\n"
                                            "    drain_timeout = \"30s\";\n"
                                            "    server_timing = false;\n"
+                                           "    server_tokens = false;\n"
                                            "    starvation_notice = \"5s\";\n"
                                            "    access_log = \"off\";\n"
                                            "    access_log_format = \"combined\";\n"
