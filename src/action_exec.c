@@ -35,12 +35,14 @@ static const struct option_group status_group = {status_rows, sizeof(struct exec
 static const struct option_row options[] = {
     {"command", OPTION_STRINGS, AT(command), NULL, 0, 0, NULL, OPTION_REQUIRED | OPTION_TEMPLATE,
      NULL, "The program and its arguments."},
+    {"cgi", OPTION_BOOL, AT(cgi), "false", 0, 0, NULL, 0, NULL,
+     "The program speaks CGI/1.1 (RFC 3875)."},
     {"stdin", OPTION_ENUM, AT(in), "body", 0, 0, stdin_kinds, 0, NULL,
      "What the program reads: the request's body, or nothing."},
     {"env", OPTION_PAIRS, AT(env), NULL, 0, 0, NULL, OPTION_TEMPLATE, NULL,
      "The program's environment, beside PATH."},
-    {"cwd", OPTION_STRING, AT(cwd), "/", 1, 0, NULL, OPTION_TEMPLATE, NULL,
-     "The directory in which the program runs."},
+    {"cwd", OPTION_STRING, AT(cwd), NULL, 1, 0, NULL, OPTION_TEMPLATE, NULL,
+     "The directory in which the program runs; else /, or with cgi the program's own."},
     {"kill_signal", OPTION_ENUM, AT(kill_signal), "TERM", 0, 0, signal_names, 0, NULL,
      "The signal that the program's process group gets when it is to end."},
     {"kill_grace", OPTION_DURATION, AT(kill_grace), "5s", 0, 3600 * NS_PER_SEC, NULL, 0, "seconds",
@@ -76,6 +78,21 @@ static char *search(const char *name)
     return strdup("");
 }
 
+/* The program runs in a directory of its own, so its path must not depend on ours. */
+static char *absolute(const struct conf *conf, const char *name)
+{
+    char *path = conf_resolve_path(conf, name), *here;
+    struct strbuf whole = {0};
+
+    if (!path || *path == '/')
+        return path;
+    here = get_current_dir_name();
+    strbuf_addf(&whole, "%s/%s", here ? here : ".", path);
+    free(here);
+    free(path);
+    return strbuf_take(&whole);
+}
+
 static int find_program(struct exec_settings *s, const struct conf_check *check)
 {
     const char *name = template_constant(s->arguments.items[0]);
@@ -88,14 +105,17 @@ static int find_program(struct exec_settings *s, const struct conf_check *check)
                              s->command.items[0]);
         return 0;
     }
-    s->program = strchr(name, '/') ? conf_resolve_path(check->conf, name) : search(name);
+    s->program = strchr(name, '/') ? absolute(check->conf, name) : search(name);
     if (!s->program)
         return -ENOMEM;
-    if (!*s->program)
+    if (!*s->program) {
         conf_check_fault(check, "command",
                          "found no program \"%s\" in %s; allowed: one that is there, or a path",
                          name, DEFAULT_PATH);
-    return 0;
+        return 0;
+    }
+    s->program_directory = strndup(s->program, (size_t)(strrchr(s->program, '/') - s->program) + 1);
+    return s->program_directory ? 0 : -ENOMEM;
 }
 
 static bool valid_variable(const char *name)
@@ -153,6 +173,8 @@ static int create(void *settings, const struct conf_check *check)
                              "found control characters; allowed: a media type");
             break;
         }
+    if (s->cgi)
+        *check->needs |= ACTION_NEEDS_HEADERS | ACTION_NEEDS_LOCAL;
     check_env(s, check);
     check_status_map(s, check);
     s->signal = signals[s->kill_signal];
@@ -167,6 +189,7 @@ static void destroy(void *settings)
     template_list_free(&s->variables);
     template_free(s->directory);
     free(s->program);
+    free(s->program_directory);
 }
 
 /* ---- at run time ----------------------------------------------------------------------------- */
@@ -205,26 +228,44 @@ static bool sets_path(const struct exec_settings *s)
     return false;
 }
 
+static int fill_environment(const struct exec_settings *s, struct request *request, char ***out)
+{
+    static char path[] = "PATH=" DEFAULT_PATH;
+    size_t n = 0, more = s->variables.count + 2;
+    char **envp;
+    int r = 0;
+
+    if (s->cgi)
+        r = exec_cgi_variables(s, request, more, &envp, &n);
+    else if (!(envp = arena_alloc(&request->arena, more * sizeof *envp)))
+        r = -ENOMEM;
+    if (!r)
+        r = fill_list(&s->variables, s->env.items, request, envp + n);
+    if (r)
+        return r;
+    n += s->variables.count;
+    if (!sets_path(s))
+        envp[n++] = path;
+    envp[n] = NULL;
+    *out = envp;
+    return 0;
+}
+
 static int fill_spec(const struct exec_settings *s, struct request *request,
                      struct child_spec *spec)
 {
-    static char path[] = "PATH=" DEFAULT_PATH;
-    size_t n = s->variables.count;
     char **argv = arena_alloc(&request->arena, (s->arguments.count + 1) * sizeof *argv);
-    char **envp = arena_alloc(&request->arena, (n + 2) * sizeof *envp);
-    struct slice directory = {0};
-    int r = argv && envp ? fill_list(&s->arguments, NULL, request, argv) : -ENOMEM;
+    struct slice directory = {s->cgi ? s->program_directory : "/", 0};
+    char **envp = NULL;
+    int r = argv ? fill_list(&s->arguments, NULL, request, argv) : -ENOMEM;
 
     if (!r)
-        r = fill_list(&s->variables, s->env.items, request, envp);
-    if (!r)
+        r = fill_environment(s, request, &envp);
+    if (!r && s->directory)
         r = template_fill(s->directory, request, &directory);
     if (r)
         return r;
     argv[s->arguments.count] = NULL;
-    if (!sets_path(s))
-        envp[n++] = path;
-    envp[n] = NULL;
     *spec = (struct child_spec){
         .path = s->program,
         .argv = argv,
@@ -275,27 +316,43 @@ static int mapped_status(const struct exec_settings *s, int status)
     return WEXITSTATUS(status) == 0 ? 200 : 0;
 }
 
+void exec_fail(struct exec_run *run, int status, const char *reason, const char *why, ...)
+{
+    static struct log_limit limit = {.interval_ns = NS_PER_SEC};
+    struct request *request = run->request;
+    struct strbuf text = {0};
+    va_list ap;
+
+    va_start(ap, why);
+    strbuf_addv(&text, why, ap);
+    va_end(ap);
+    log_limited(&limit, LOG_LEVEL_WARNING, "request %s: route %s: %s %s", request->id,
+                request->route->path, run->settings->program, strbuf_cstr(&text));
+    problem_respond(request, status, reason, "the program %s", strbuf_cstr(&text));
+    strbuf_free(&text);
+}
+
 static int respond(struct exec_run *run)
 {
-    struct request *request = run->request;
     int status = mapped_status(run->settings, run->status);
     size_t len = run->output.len;
 
     if (run->result == -EFBIG) {
-        problem_respond(request, 502, "bad_output", "the program wrote more than %lld bytes",
-                        (long long)run->settings->max_output);
+        exec_fail(run, 502, "bad_output", "wrote more than %lld bytes",
+                  (long long)run->settings->max_output);
     } else if (run->result) {
         return run->result;
     } else if (WIFSIGNALED(run->status)) {
-        problem_respond(request, 500, "action_failed", "the program was ended by signal %d (%s)",
-                        WTERMSIG(run->status), strsignal(WTERMSIG(run->status)));
+        exec_fail(run, 500, "action_failed", "was ended by signal %d (%s)", WTERMSIG(run->status),
+                  strsignal(WTERMSIG(run->status)));
+    } else if (run->settings->cgi) {
+        return exec_cgi_respond(run); /* whatever the exit code: so do all CGI servers */
     } else if (!status) {
-        problem_respond(request, 500, "action_failed", "the program ended with exit code %d",
-                        WEXITSTATUS(run->status));
+        exec_fail(run, 500, "action_failed", "ended with exit code %d", WEXITSTATUS(run->status));
     } else {
         strbuf_addc(&run->output, '\0'); /* so that there is something to take, even of nothing */
-        return response_own(request, status, run->settings->content_type, strbuf_take(&run->output),
-                            len);
+        return response_own(run->request, status, run->settings->content_type,
+                            strbuf_take(&run->output), len);
     }
     return 0;
 }

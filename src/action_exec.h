@@ -27,6 +27,7 @@ struct exec_settings {
     struct template_list arguments;
     struct template_list variables; /* values; the names are those of `env` */
     struct template *directory;
+    char *program_directory;
     int signal;
 };
 
@@ -64,6 +65,18 @@ struct exec_run {
 /* Feeds and reads a program that has been started until it is over, and reaps it.  However it ends,
  * its group is gone then and nothing of it is open. */
 void exec_pump(struct exec_run *run);
+
+/* The meta-variables of a CGI program, as "NAME=value" in a list with room for `more` others.
+ * 0 or -ENOMEM. */
+int exec_cgi_variables(const struct exec_settings *settings, struct request *request, size_t more,
+                       char ***items, size_t *count) WARN_UNUSED;
+
+/* Answers with a problem and logs it; `why` is about the program. */
+void exec_fail(struct exec_run *run, int status, const char *reason, const char *why, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Answers with what a CGI program has written, or with 502 when that is malformed.  0 or -ENOMEM. */
+int exec_cgi_respond(struct exec_run *run) WARN_UNUSED;
 
 /* What a program wrote to its standard error. */
 void exec_log_add(struct exec_run *run, const char *data, size_t len);

@@ -45,6 +45,7 @@ enum action_need {
     /* Of blocking actions: `run` may begin before the body is whole, and takes it by body_read.
      * Together with the one above it is whole all the same. */
     ACTION_STREAMS_BODY = 1 << 2,
+    ACTION_NEEDS_LOCAL = 1 << 3, /* the address that it came in by */
 };
 
 /* Handed to an action's `create`: the configuration so far (listeners and pools are complete) and a

@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "conn.h"
 #include "intake.h"
+#include "intake.h"
 #include "log.h"
 #include "loop.h"
 #include "probes.h"
@@ -189,7 +190,10 @@ static void end_action(struct exchange *x)
     }
     if (request->result)
         respond_failure(request);
-    reply_send(x);
+    if (request->redirect && !request->result)
+        intake_redirect(x);
+    else
+        reply_send(x);
 }
 
 /* The action has begun to send its answer by itself. */

@@ -100,7 +100,14 @@ static unsigned needs_of(const struct request *request)
 /* Copies what the route's action asks for. */
 static int copy_needs(struct exchange *x, const struct guard_head *head)
 {
-    if (!(needs_of(&x->request) & ACTION_NEEDS_HEADERS))
+    struct request *request = &x->request;
+    unsigned needs = needs_of(request);
+
+    if ((needs & ACTION_NEEDS_LOCAL) &&
+        server_local(x->conn, &request->arena, &request->local_address, &request->local_port))
+        return -ENOMEM;
+    /* After a redirect they have been copied. */
+    if (!(needs & ACTION_NEEDS_HEADERS) || !head)
         return 0;
     x->request.peer = server_peer(x->conn, &x->request.arena);
     return x->request.peer ? copy_fields(&x->request, head) : -ENOMEM;
@@ -216,6 +223,7 @@ void intake_head(struct exchange *x, const struct guard_head *head)
     set_id(x, head);
     set_method(x, head);
     x->http10 = head->minor == 0;
+    request->protocol = x->http10 ? "HTTP/1.0" : "HTTP/1.1";
     x->close = head->close;
     x->has_body = head->has_body;
     request->target = copy_span(x, head, head->target);
@@ -300,4 +308,41 @@ void intake_run(struct exchange *x)
         reply_send(x);
     else
         dispatch_run(x);
+}
+
+enum { MAX_REDIRECTS = 10 };
+
+/* Makes the request one for another target, as if it had come for that: without its body, and with
+ * what else came of the old target gone. */
+static int retarget(struct exchange *x, const char *target)
+{
+    struct request *request = &x->request;
+
+    response_clear(request);
+    strbuf_free(&x->body);
+    request->redirect = NULL;
+    request->params = NULL;
+    request->header_lines = NULL;
+    if (request->method != METHOD_HEAD) {
+        request->method = METHOD_GET;
+        request->method_name = http_method_names[METHOD_GET];
+    }
+    return target_parse(target, strlen(target), &request->arena, &request->path, &request->query);
+}
+
+void intake_redirect(struct exchange *x)
+{
+    struct request *request = &x->request;
+    const char *target = request->redirect;
+    int r = ++x->n_redirects > MAX_REDIRECTS ? -ELOOP : retarget(x, target);
+
+    request->redirect = NULL;
+    if (r == -ENOMEM)
+        problem_respond(request, 503, NULL, "out of memory");
+    else if (r)
+        problem_respond(request, 502, "bad_output", "the program redirects to \"%s\", %s", target,
+                        r == -ELOOP ? "after ten others" : "which is no path");
+    else
+        find_route(x, NULL);
+    intake_run(x);
 }

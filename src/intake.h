@@ -26,6 +26,10 @@ int intake_body(struct exchange *exchange, const char *data, size_t len) WARN_UN
 void intake_refuse(struct exchange *exchange, const struct guard_head *head, int status,
                    const char *detail);
 
+/* Its action wants another path to be answered instead (request->redirect), as GET or HEAD and
+ * without the body. */
+void intake_redirect(struct exchange *exchange);
+
 /* The request is complete: runs it, or sends the answer that it has already. */
 void intake_run(struct exchange *exchange);
 

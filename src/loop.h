@@ -23,7 +23,7 @@
 
 enum {
     LOOP_MAX_BATCHES = 16,
-    LOOP_SCRATCH_SIZE = 16384,
+    LOOP_SCRATCH_SIZE = 32768, /* the longest head that can come together fits */
     LOOP_INPUT_SIZE = 65536,
     LOOP_MAX_FREE_EXCHANGES = 256
 };

@@ -156,6 +156,8 @@ static void put_head(struct exchange *x, struct head *head)
         put_timing(x, head);
     if (request->route)
         puts_(head, request->route->header_block);
+    if (response->lines)
+        puts_(head, response->lines);
     if (request->header_lines)
         puts_(head, request->header_lines);
     PUT_LITERAL(head, "\r\n");

@@ -53,6 +53,7 @@ struct response {
     int file; /* open while there are `parts`; closed with the request */
     struct header headers[RESPONSE_MAX_HEADERS];
     size_t n_headers;
+    const char *lines;  /* more headers, ready to be sent, CRLF after each; NULL: none */
     const char *reason; /* of a problem, as section 6 of handoffd(8) names it; NULL: none */
     int64_t hold_ns;    /* the loop waits so long before it sends */
 };
@@ -71,7 +72,10 @@ struct request {
     struct header *headers;
     size_t n_headers;
     struct slice body;
-    const char *peer; /* the client's address */
+    const char *peer;          /* the client's address */
+    const char *protocol;      /* "HTTP/1.1" ... */
+    const char *local_address; /* where it came in; only with ACTION_NEEDS_LOCAL */
+    const char *local_port;    /* "" for a unix socket */
     const char *id;
     struct trace_context trace; /* for what the action starts elsewhere */
     struct route_match match;
@@ -85,7 +89,8 @@ struct request {
     struct answer_stream *answer;    /* answer_stream.h; NULL: `response` is the whole answer */
     /* For answer_stream.c: called on the loop's thread when there is more of an answer. */
     void (*take_answer)(struct request *request);
-    int result; /* of the action's run: 0 or -errno */
+    const char *redirect; /* set by `run`: a path (and query) to be answered instead */
+    int result;           /* of the action's run: 0 or -errno */
     struct response response;
 };
 

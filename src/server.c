@@ -21,6 +21,7 @@
 #include <event2/http.h>
 #include <event2/listener.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,21 @@ unsigned server_listener_index(const struct conn *conn)
 bool server_is_closing(const struct conn *conn)
 {
     return conn->binding->closing;
+}
+
+int server_local(const struct conn *conn, struct arena *arena, const char **address,
+                 const char **port)
+{
+    struct sockaddr_storage local;
+    socklen_t len = sizeof local;
+    char host[NI_MAXHOST] = "unix", service[NI_MAXSERV] = "";
+
+    if (!conn->binding->is_unix && !getsockname(conn->fd, (struct sockaddr *)&local, &len))
+        (void)getnameinfo((struct sockaddr *)&local, len, host, sizeof host, service,
+                          sizeof service, NI_NUMERICHOST | NI_NUMERICSERV);
+    *address = arena_strndup(arena, host, strlen(host));
+    *port = arena_strndup(arena, service, strlen(service));
+    return *address && *port ? 0 : -ENOMEM;
 }
 
 const char *server_peer(const struct conn *conn, struct arena *arena)

@@ -114,7 +114,7 @@ def test_nothing_is_inherited(start: StartDaemon) -> None:
 
 
 def test_a_process_group_of_its_own(daemon: Daemon) -> None:
-    pid, group = daemon.get(sh("ps -o pid=,pgid= -p $$")).text.split()
+    pid, group = daemon.get(sh("cut -d' ' -f1,5 /proc/$$/stat")).text.split()
     assert pid == group
 
 
@@ -255,11 +255,13 @@ def test_a_grandchild_without_the_pipe_ends_with_the_program(daemon: Daemon) -> 
 
 def test_who_leaves_the_group_lives_on(daemon: Daemon) -> None:
     marker = "86398.125"
-    script = f"setsid sleep {marker} >/dev/null 2>&1 & while ! pgrep -s $! >/dev/null; do :; done"
+    wait = "while [ \"$(cut -d' ' -f6 /proc/$!/stat)\" != $! ]; do :; done"
+    script = f"setsid sleep {marker} >/dev/null 2>&1 & {wait}"
     assert daemon.get(sh(script)).status == 200
     pids = commands(daemon, marker)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
     assert len(pids) == 1
-    os.kill(pids[0], signal.SIGKILL)
 
 
 # --- early ends ----------------------------------------------------------------------------------
