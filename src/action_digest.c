@@ -1,5 +1,6 @@
-/* digest: the digest of the request's body, by libcrypto. */
+/* digest: the digest of the request's body, by libcrypto, as the body arrives. */
 #include "action.h"
+#include "body_stream.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
@@ -41,19 +42,30 @@ static void destroy(void *settings)
     EVP_MD_free(((struct settings *)settings)->digest);
 }
 
-static int update(EVP_MD_CTX *context, struct request *request)
+static int update(EVP_MD_CTX *context, struct request *request, const char *data, size_t len)
 {
-    const struct slice *body = &request->body;
-
-    for (size_t at = 0; at < body->len; at += PIECE) {
-        size_t left = body->len - at;
+    while (len) {
+        size_t n = len < PIECE ? len : PIECE;
 
         if (task_cancelled(&request->task))
             return -ECANCELED;
-        if (!EVP_DigestUpdate(context, body->data + at, left < PIECE ? left : PIECE))
+        if (!EVP_DigestUpdate(context, data, n))
             return -EIO;
+        data += n;
+        len -= n;
     }
     return 0;
+}
+
+static int update_all(EVP_MD_CTX *context, struct request *request)
+{
+    const char *data;
+    ssize_t n;
+    int r = 0;
+
+    while (!r && (n = body_read(request, &data)) != 0)
+        r = n < 0 ? (int)n : update(context, request, data, (size_t)n);
+    return r;
 }
 
 static int respond(struct request *request, const unsigned char *digest, unsigned len)
@@ -81,7 +93,7 @@ static int run(struct request *request, const void *settings)
     if (!r && !EVP_DigestInit_ex2(context, s->digest, NULL))
         r = -EIO;
     if (!r)
-        r = update(context, request);
+        r = update_all(context, request);
     if (!r && !EVP_DigestFinal_ex(context, digest, &len))
         r = -EIO;
     EVP_MD_CTX_free(context);
@@ -97,6 +109,6 @@ const struct action action_digest = {
              .create = create,
              .destroy = destroy,
              .doc = "The digest of the request's body."},
-    .needs = ACTION_NEEDS_BODY,
+    .needs = ACTION_STREAMS_BODY,
     .run = run,
 };

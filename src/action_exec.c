@@ -47,8 +47,10 @@ static const struct option_row options[] = {
      "The signal that the program's process group gets when it is to end."},
     {"kill_grace", OPTION_DURATION, AT(kill_grace), "5s", 0, 3600 * NS_PER_SEC, NULL, 0, "seconds",
      "How long it may take to end before it is killed."},
-    {"max_output", OPTION_SIZE, AT(max_output), "16m", 0, INT64_C(1) << 30, NULL, 0, "bytes",
-     "The longest output: 502."},
+    {"max_output", OPTION_SIZE, AT(max_output), NULL, 0, INT64_C(1) << 40, NULL, OPTION_INHERIT,
+     "bytes", "The longest output: 502; 16m when it is not written, and none for a stream."},
+    {"stream", OPTION_BOOL, AT(stream), "false", 0, 0, NULL, 0, NULL,
+     "Sends what the program writes while it runs."},
     {"status_map", OPTION_GROUPS, AT(status_map), NULL, 0, 0, NULL, 0, NULL,
      "Which exit code makes which status.", &status_group},
     {"content_type", OPTION_STRING, AT(content_type), "text/plain; charset=utf-8", 1, 255, NULL, 0,
@@ -175,6 +177,8 @@ static int create(void *settings, const struct conf_check *check)
         }
     if (s->cgi)
         *check->needs |= ACTION_NEEDS_HEADERS | ACTION_NEEDS_LOCAL;
+    if (s->cgi || !s->stream)
+        *check->needs |= ACTION_NEEDS_BODY; /* whole, before a thread is taken */
     check_env(s, check);
     check_status_map(s, check);
     s->signal = signals[s->kill_signal];
@@ -271,7 +275,7 @@ static int fill_spec(const struct exec_settings *s, struct request *request,
         .argv = argv,
         .envp = envp,
         .cwd = directory.data,
-        .with_stdin = s->in == EXEC_STDIN_BODY && request->body.len,
+        .with_stdin = s->in == EXEC_STDIN_BODY && (request->body.len || request->body_stream),
         .err = s->err == EXEC_STDERR_LOG       ? CHILD_STDERR_PIPE
                : s->err == EXEC_STDERR_DISCARD ? CHILD_STDERR_NULL
                                                : CHILD_STDERR_MERGE,
@@ -338,11 +342,11 @@ static int respond(struct exec_run *run)
     size_t len = run->output.len;
 
     if (run->result == -EFBIG) {
-        exec_fail(run, 502, "bad_output", "wrote more than %lld bytes",
-                  (long long)run->settings->max_output);
-    } else if (run->result) {
+        exec_fail(run, 502, "bad_output", "wrote more than %llu bytes",
+                  (unsigned long long)exec_most_output(run->settings));
+    } else if (run->result && run->result != -EPROTO) {
         return run->result;
-    } else if (WIFSIGNALED(run->status)) {
+    } else if (WIFSIGNALED(run->status) && run->result != -EPROTO) {
         exec_fail(run, 500, "action_failed", "was ended by signal %d (%s)", WTERMSIG(run->status),
                   strsignal(WTERMSIG(run->status)));
     } else if (run->settings->cgi) {
@@ -364,11 +368,9 @@ static int run_program(struct request *request, const void *settings)
 
     if (r)
         return r > 0 ? 0 : r;
-    if (run.child.in >= 0)
-        run.to_feed = request->body;
     exec_pump(&run);
     task_close_poll_fd(&request->task);
-    r = respond(&run);
+    r = run.begun ? exec_stream_end(&run) : respond(&run);
     strbuf_free(&run.output);
     return r;
 }
@@ -382,6 +384,6 @@ const struct action action_exec = {
              .create = create,
              .destroy = destroy,
              .doc = "Runs a program."},
-    .needs = ACTION_NEEDS_BODY,
+    .needs = ACTION_STREAMS_BODY,
     .run = run_program,
 };

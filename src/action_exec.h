@@ -4,6 +4,7 @@
 #define HANDOFFD_ACTION_EXEC_H
 
 #include "action.h"
+#include "cgi_head.h"
 #include "child.h"
 #include "template.h"
 
@@ -18,7 +19,8 @@ struct exec_settings {
     char *cwd;
     int64_t kill_signal; /* into the row's choices */
     int64_t kill_grace;  /* ns */
-    int64_t max_output;
+    int64_t max_output;  /* OPTION_WORD: not written */
+    bool stream;
     struct group_list status_map; /* struct exec_status */
     char *content_type;
     int64_t err; /* enum exec_stderr */
@@ -51,13 +53,21 @@ struct exec_run {
     struct child child;
     int wake_fd;          /* readable when the task is cancelled or nudged */
     struct slice to_feed; /* of the body, not yet written */
-    struct strbuf output;
+    bool starved;         /* more of the body has yet to come; the task is nudged then */
+    struct strbuf output; /* all of it, or what stands before a stream's body */
+    uint64_t n_output;    /* bytes that it has written */
+    uint64_t n_late;      /* ... after its group was killed */
+    bool begun;           /* the answer is being sent */
+    bool events;          /* ... and is an event stream */
+    unsigned newlines;    /* at the end of what has been sent */
     struct exec_log log;
-    bool exited;     /* the leader has ended */
-    bool ending;     /* the group has been sent the settings' signal */
-    bool killed;     /* and SIGKILL */
+    bool exited; /* the leader has ended */
+    bool ending; /* the group has been sent the settings' signal */
+    bool killed; /* and SIGKILL */
+    bool over;
     int64_t kill_at; /* when it will be */
-    int result;      /* 0; -ECANCELED; -EFBIG: too much output; another -errno */
+    int result;      /* 0; -ECANCELED; -EFBIG: too much output; -EPROTO: output that is to be
+                      * judged, and no more of it; another -errno */
     int status;      /* of the leader, waitpid(2) */
     int64_t cpu_ns;
 };
@@ -74,6 +84,18 @@ int exec_cgi_variables(const struct exec_settings *settings, struct request *req
 /* Answers with a problem and logs it; `why` is about the program. */
 void exec_fail(struct exec_run *run, int status, const char *reason, const char *why, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* The longest output in bytes. */
+uint64_t exec_most_output(const struct exec_settings *settings);
+
+/* Puts a CGI program's head into the response. */
+void exec_cgi_head(struct exec_run *run, const struct cgi_head *head);
+
+/* Sends a piece of output, with the head before the first one.  0; -ECANCELED; -EPROTO as above;
+ * another -errno. */
+int exec_stream_take(struct exec_run *run, const char *data, size_t len) WARN_UNUSED;
+/* The program has ended and its stream has begun: tells how.  What `run` of the action returns. */
+int exec_stream_end(struct exec_run *run) WARN_UNUSED;
 
 /* Answers with what a CGI program has written, or with 502 when that is malformed.  0 or -ENOMEM. */
 int exec_cgi_respond(struct exec_run *run) WARN_UNUSED;

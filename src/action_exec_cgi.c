@@ -1,8 +1,6 @@
 /* exec as a CGI server: the meta-variables of RFC 3875, section 4, and the answer of its section 6. */
 #include "action_exec.h"
 
-#include "cgi_head.h"
-
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -200,6 +198,17 @@ int exec_cgi_variables(const struct exec_settings *s, struct request *request, s
 
 /* ---- the answer ------------------------------------------------------------------------------ */
 
+void exec_cgi_head(struct exec_run *run, const struct cgi_head *head)
+{
+    struct response *response = &run->request->response;
+
+    response->status = head->status;
+    response->content_type = head->content_type;
+    response->lines = head->lines;
+    if (head->location)
+        response_add_header(run->request, "Location", head->location);
+}
+
 int exec_cgi_respond(struct exec_run *run)
 {
     struct request *request = run->request;
@@ -233,8 +242,6 @@ int exec_cgi_respond(struct exec_run *run)
     /* The answer to HEAD tells the length of a body that the program has not written. */
     if (request->method == METHOD_HEAD && head.content_length >= 0)
         request->response.body_len = (size_t)head.content_length;
-    request->response.lines = head.lines;
-    if (head.location)
-        response_add_header(request, "Location", head.location);
+    exec_cgi_head(run, &head);
     return 0;
 }
