@@ -301,6 +301,7 @@ static int start(struct exec_run *run)
     task_close_poll_fd(&request->task);
     log_limited(&limit, LOG_LEVEL_ERROR, "request %s: route %s: cannot run %s in %s: %s",
                 request->id, request->route->path, spec.path, spec.cwd, strerror(-r));
+    request->task.result = TASK_RESULT_ERROR;
     problem_respond(request, 500, "action_failed", "the program could not be started: %s",
                     strerror(-r));
     return 1;
@@ -333,6 +334,7 @@ void exec_fail(struct exec_run *run, int status, const char *reason, const char 
     log_limited(&limit, LOG_LEVEL_WARNING, "request %s: route %s: %s %s", request->id,
                 request->route->path, run->settings->program, strbuf_cstr(&text));
     problem_respond(request, status, reason, "the program %s", strbuf_cstr(&text));
+    request->task.result = TASK_RESULT_ERROR;
     strbuf_free(&text);
 }
 
@@ -370,6 +372,7 @@ static int run_program(struct request *request, const void *settings)
         return r > 0 ? 0 : r;
     exec_pump(&run);
     task_close_poll_fd(&request->task);
+    request->task.children_cpu_ns = run.cpu_ns;
     r = run.begun ? exec_stream_end(&run) : respond(&run);
     strbuf_free(&run.output);
     return r;

@@ -304,6 +304,23 @@ def test_a_stop_ends_all(start: StartDaemon, tree: str) -> None:
     until(lambda: commands(daemon, marker) == [], "the end of every process")
 
 
+@pytest.mark.parametrize("tree", sorted(TREES))
+def test_a_timeout_ends_all(start: StartDaemon, tree: str) -> None:
+    marker = f"7777.{sorted(TREES).index(tree)}03"
+    daemon = start(conf(shell("50ms") + '; timeout = "300ms"'))
+    response = daemon.get(sh(TREES[tree].format(marker=marker)))
+    assert (response.status, response.json()["reason"]) == (504, "timeout")
+    daemon.until_pool(busy=0)
+    until(lambda: commands(daemon, marker) == [], "the end of every process")
+    assert daemon.pool()["ran_by_result"]["timeout"] == 1
+
+
+def test_failures_are_counted_as_such(daemon: Daemon) -> None:
+    for script in ("exit 0", "exit 3", "exit 4", "kill $$", "yes"):
+        daemon.get(sh(script))
+    assert daemon.pool()["ran_by_result"] == {"ok": 2, "error": 3, "timeout": 0, "cancelled": 0}
+
+
 def test_a_program_may_end_in_its_own_way(start: StartDaemon, tmp_path: Path) -> None:
     daemon = start(conf(shell("1h") + '; kill_signal = "USR1"'))
     proof = tmp_path / "proof"

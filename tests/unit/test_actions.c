@@ -598,6 +598,32 @@ START_TEST(names_that_are_none_are_refused)
 }
 END_TEST
 
+START_TEST(exec_counts_the_time_of_its_children)
+{
+    begin("{ path = \"/a\"; action = \"exec\"; command = ( \"sh\", \"-c\", \"(i=0; while test "
+          "$i -lt 20000; do i=$((i+1)); done) & wait; echo done\" ); }");
+    arena_init(&request.arena, NULL, 0);
+    ck_assert_int_eq(run(), 0);
+    check_answer(200, "text/plain; charset=utf-8", "done\n");
+    ck_assert_int_gt(request.task.children_cpu_ns, 0);
+    ck_assert_int_lt(request.task.children_cpu_ns, 600 * NS_PER_SEC);
+    arena_clear(&request.arena);
+    end();
+}
+END_TEST
+
+START_TEST(a_cancelled_exec_ends_early)
+{
+    begin("{ path = \"/a\"; action = \"exec\"; command = ( \"sleep\", \"1000\" ); }");
+    arena_init(&request.arena, NULL, 0);
+    task_cancel(&request.task);
+    ck_assert_int_eq(run(), -ECANCELED);
+    ck_assert_int_eq(request.response.status, 0);
+    arena_clear(&request.arena);
+    end();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -624,6 +650,8 @@ int main(void)
         cancelled_work_ends_early,
         digests_are_those_of_the_standards,
         a_cancelled_digest_ends_early,
+        exec_counts_the_time_of_its_children,
+        a_cancelled_exec_ends_early,
         addresses_resolve_to_themselves,
         localhost_has_an_address,
         names_that_are_none_are_refused,
