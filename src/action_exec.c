@@ -299,6 +299,12 @@ static int start(struct exec_run *run)
     if (!r)
         return 0;
     task_close_poll_fd(&request->task);
+    if (r == -E2BIG) {
+        problem_respond(request, 413, NULL,
+                        "the request is longer than the arguments and the environment of a program "
+                        "can be");
+        return 1;
+    }
     log_limited(&limit, LOG_LEVEL_ERROR, "request %s: route %s: cannot run %s in %s: %s",
                 request->id, request->route->path, spec.path, spec.cwd, strerror(-r));
     request->task.result = TASK_RESULT_ERROR;

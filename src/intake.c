@@ -317,6 +317,8 @@ enum { MAX_REDIRECTS = 10 };
 static int retarget(struct exchange *x, const char *target)
 {
     struct request *request = &x->request;
+    size_t path_len = strcspn(target, "?");
+    const char *query = target + path_len + (target[path_len] == '?');
 
     response_clear(request);
     strbuf_free(&x->body);
@@ -327,7 +329,11 @@ static int retarget(struct exchange *x, const char *target)
         request->method = METHOD_GET;
         request->method_name = http_method_names[METHOD_GET];
     }
-    return target_parse(target, strlen(target), &request->arena, &request->path, &request->query);
+    if (strchr(target, '#'))
+        return -EINVAL;
+    /* The target lives in the arena, too. */
+    request->query = (struct slice){query, strlen(query)};
+    return target_path(target, path_len, &request->arena, &request->path);
 }
 
 void intake_redirect(struct exchange *x)

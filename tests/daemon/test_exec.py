@@ -80,6 +80,15 @@ def test_a_value_is_one_argument(start: StartDaemon, text: str) -> None:
     assert daemon.get("/a?a=%00").status == 400
 
 
+def test_an_argument_has_its_limit(start: StartDaemon) -> None:
+    """The kernel takes 128 KiB for one argument, execve(2)."""
+    daemon = start(
+        conf('path = "/a"; action = "exec"; command = ["/usr/bin/printf", "%s", "${body}"]')
+    )
+    assert daemon.request("POST", "/a", body=b"x" * 100_000).body == b"x" * 100_000
+    assert daemon.request("POST", "/a", body=b"x" * 200_000).status == 413
+
+
 def test_the_environment_is_clean(start: StartDaemon) -> None:
     daemon = start(
         conf(
