@@ -79,10 +79,10 @@ static int respond(struct request *request, const struct slice *name, const stru
 
     for (const struct addrinfo *info = found; document && info; info = info->ai_next)
         json_array_append_new(addresses, address_json(info));
-    if (document && found->ai_canonname && !is_numeric(name->data))
+    if (document && found && found->ai_canonname && !is_numeric(name->data))
         json_object_set_new(document, "canonical_name",
                             json_text(found->ai_canonname, strlen(found->ai_canonname)));
-    if (document && is_numeric(name->data))
+    if (document && found && is_numeric(name->data))
         json_object_set_new(document, "host", reverse_json(found));
     return json_text_respond(request, 200, "application/json", document);
 }

@@ -16,7 +16,6 @@
 #include "clock.h"
 #include "conn.h"
 #include "intake.h"
-#include "intake.h"
 #include "log.h"
 #include "loop.h"
 #include "probes.h"

@@ -37,7 +37,7 @@ struct exchange {
     bool answered;     /* the answer has begun to go out */
     bool has_body;
     int64_t queue_budget_ns; /* the client's own; 0: none */
-    unsigned n_redirects; /* that its actions have made within the daemon */
+    unsigned n_redirects;    /* that its actions have made within the daemon */
     bool http10;
     bool with_pool; /* its task has been handed over and has not come back */
     bool batched;   /* ... but waits for the end of the turn to be submitted */

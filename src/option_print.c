@@ -154,10 +154,12 @@ void option_print(const struct option_row *row, const void *settings, struct str
     case OPTION_DURATION:
     case OPTION_SIZE:
     case OPTION_MODE:
-        if ((row->choices && *n == OPTION_WORD) || option_number_text(row, settings)) {
-            strbuf_add_quoted(out, option_number_text(row, settings)
-                                       ? option_number_text(row, settings)
-                                       : row->choices[0]);
+        if (option_number_text(row, settings)) {
+            strbuf_add_quoted(out, option_number_text(row, settings));
+            break;
+        }
+        if (row->choices && *n == OPTION_WORD) {
+            strbuf_add_quoted(out, row->choices[0]);
             break;
         }
         strbuf_adds(out, quote);

@@ -476,6 +476,8 @@ int template_expand(const struct template *template, struct request *request, st
         return 0;
     }
     values = arena_alloc(&request->arena, template->n_parts * sizeof *values);
+    if (values)
+        memset(values, 0, template->n_parts * sizeof *values);
     r = values ? fetch_all(template, request, values, why) : -ENOMEM;
     if (r)
         return r;
@@ -486,7 +488,8 @@ int template_expand(const struct template *template, struct request *request, st
         return -ENOMEM;
     *out = (struct slice){at, len};
     for (size_t i = 0; i < template->n_parts; i++)
-        at = mempcpy(at, values[i].data, values[i].len);
+        if (values[i].len)
+            at = mempcpy(at, values[i].data, values[i].len);
     *at = '\0';
     if (template->use == TEMPLATE_PATH && has_dot_segment(out->data))
         return refuse(NULL, request, "a file's name has a segment . or ..", why);
@@ -495,7 +498,7 @@ int template_expand(const struct template *template, struct request *request, st
 
 int template_fill(const struct template *template, struct request *request, struct slice *out)
 {
-    const char *why;
+    const char *why = "";
     int r = template_expand(template, request, out, &why);
 
     if (r != -EINVAL)
