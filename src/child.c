@@ -164,7 +164,9 @@ int child_spawn(struct child *child, const struct child_spec *spec)
 
 void child_signal(const struct child *child, int signal)
 {
-    kill(-child->pid, signal);
+    /* The leader itself may have gone to another group, and left this one empty or not. */
+    if (kill(-child->pid, signal) < 0 || signal == SIGKILL)
+        kill(child->pid, signal);
 }
 
 static int64_t ns_of(struct timeval time)

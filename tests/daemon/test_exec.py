@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
@@ -322,6 +323,27 @@ def test_a_timeout_ends_all(start: StartDaemon, tree: str) -> None:
     daemon.until_pool(busy=0)
     until(lambda: commands(daemon, marker) == [], "the end of every process")
     assert daemon.pool()["ran_by_result"]["timeout"] == 1
+
+
+def test_a_leader_that_leaves_its_group_ends_too(start: StartDaemon) -> None:
+    script = "import os, sys, time; os.setpgid(0, os.getpgid(os.getppid())); time.sleep(8888.5)"
+    daemon = start(
+        conf(
+            f'path = "/x"; action = "exec"; command = [ "{sys.executable}", "-c", "{script}" ]; '
+            'kill_grace = "50ms"'
+        )
+    )
+    connection = daemon.connect()
+    connection.send_request("GET", "/x")
+    group = os.getpgid(daemon.pid)
+
+    def has_left() -> bool:
+        return any(os.getpgid(pid) == group for pid in commands(daemon, "8888.5"))
+
+    until(has_left, "the program in the daemon's group")
+    connection.close()
+    daemon.until_pool(busy=0)
+    assert commands(daemon, "8888.5") == []
 
 
 def test_failures_are_counted_as_such(daemon: Daemon) -> None:
