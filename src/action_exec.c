@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define DEFAULT_TYPE "text/plain; charset=utf-8"
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 static const char *const stdin_kinds[] = {"body", "none", NULL};
@@ -53,8 +54,8 @@ static const struct option_row options[] = {
      "Sends what the program writes while it runs."},
     {"status_map", OPTION_GROUPS, AT(status_map), NULL, 0, 0, NULL, 0, NULL,
      "Which exit code makes which status.", &status_group},
-    {"content_type", OPTION_STRING, AT(content_type), "text/plain; charset=utf-8", 1, 255, NULL, 0,
-     NULL, "The Content-Type of the answer."},
+    {"content_type", OPTION_STRING, AT(content_type), DEFAULT_TYPE, 1, 255, NULL, 0, NULL,
+     "The Content-Type of the answer."},
     {"stderr", OPTION_ENUM, AT(err), "log", 0, 0, stderr_kinds, 0, NULL,
      "Where the program's standard error goes."},
     {0},
@@ -155,6 +156,20 @@ static void check_status_map(const struct exec_settings *s, const struct conf_ch
         }
 }
 
+/* What a CGI program says for itself. */
+static void check_cgi(const struct exec_settings *s, const struct conf_check *check)
+{
+    if (!s->cgi)
+        return;
+    *check->needs |= ACTION_NEEDS_HEADERS | ACTION_NEEDS_LOCAL;
+    if (s->status_map.count)
+        conf_check_fault(check, "status_map",
+                         "found with cgi; allowed: only without, a CGI program writes its status");
+    if (s->content_type && strcmp(s->content_type, DEFAULT_TYPE) != 0)
+        conf_check_fault(check, "content_type",
+                         "found with cgi; allowed: only without, a CGI program writes its type");
+}
+
 static int create(void *settings, const struct conf_check *check)
 {
     struct exec_settings *s = settings;
@@ -175,8 +190,7 @@ static int create(void *settings, const struct conf_check *check)
                              "found control characters; allowed: a media type");
             break;
         }
-    if (s->cgi)
-        *check->needs |= ACTION_NEEDS_HEADERS | ACTION_NEEDS_LOCAL;
+    check_cgi(s, check);
     if (s->cgi || !s->stream)
         *check->needs |= ACTION_NEEDS_BODY; /* whole, before a thread is taken */
     check_env(s, check);

@@ -160,6 +160,8 @@ static void add_body(struct variables *v)
     const char *type = header(request, "Content-Type");
     char length[24];
 
+    if (v->settings->in != EXEC_STDIN_BODY)
+        return;
     snprintf(length, sizeof length, "%zu", request->body.len);
     if (request->body.len || header(request, "Content-Length"))
         add(v, "CONTENT_LENGTH", length);
