@@ -288,6 +288,8 @@ static int block_signals(struct supervisor *s)
 
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* write(2) says EFBIG as well */
+    /* A parent may leave it ignored, and then no program could be waited for. */
+    signal(SIGCHLD, SIG_DFL);
     sigemptyset(&set);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGTERM);

@@ -426,3 +426,16 @@ def test_many_runs_leave_nothing(start: StartDaemon) -> None:
     daemon.until_descriptors(before)
     assert children(daemon) == []
     daemon.until_pool(busy=0)
+
+
+def test_exit_codes_count_whoever_started_the_daemon(start: StartDaemon) -> None:
+    """A parent may leave SIGCHLD ignored, and then nobody could wait for programs."""
+    ignoring = [
+        sys.executable,
+        "-c",
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
+        "os.execv(sys.argv[1], sys.argv[1:])",
+    ]
+    daemon = start(conf(shell()), wrapper=ignoring)
+    assert daemon.get(sh("exit 3")).status == 404
+    assert daemon.get(sh("exit 4")).status == 500
