@@ -106,7 +106,6 @@ static int copy_needs(struct exchange *x, const struct guard_head *head)
     if ((needs & ACTION_NEEDS_LOCAL) &&
         server_local(x->conn, &request->arena, &request->local_address, &request->local_port))
         return -ENOMEM;
-    /* After a redirect they have been copied. */
     if (!(needs & ACTION_NEEDS_HEADERS) || !head)
         return 0;
     x->request.peer = server_peer(x->conn, &x->request.arena);
@@ -172,7 +171,8 @@ static void find_route(struct exchange *x, const struct guard_head *head)
         problem_respond(request, 404, "no_route", "no route matches the path");
     } else {
         request->route = &conf->routes[request->match.route];
-        if (!read_budget(x, head) && copy_needs(x, head))
+        /* A redirected request has no head any more, and keeps what was read of it. */
+        if (!(head && read_budget(x, head)) && copy_needs(x, head))
             problem_respond(request, 503, NULL, "out of memory");
     }
 }

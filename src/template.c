@@ -488,7 +488,7 @@ int template_expand(const struct template *template, struct request *request, st
         return -ENOMEM;
     *out = (struct slice){at, len};
     for (size_t i = 0; i < template->n_parts; i++)
-        if (values[i].len)
+        if (values[i].data)
             at = mempcpy(at, values[i].data, values[i].len);
     *at = '\0';
     if (template->use == TEMPLATE_PATH && has_dot_segment(out->data))

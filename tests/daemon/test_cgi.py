@@ -186,6 +186,18 @@ def test_local_redirects(say: Daemon) -> None:
         assert (response.status, response.json()["reason"]) == (404, "no_route")
 
 
+def test_local_redirects_keep_the_clients_patience(start: StartDaemon, tmp_path: Path) -> None:
+    program = script(tmp_path, "to", '#!/bin/sh\nprintf "Location: /sleep\\n\\n"\n')
+    daemon = start(
+        conf(
+            route("/to", program),
+            'path = "/sleep"; action = "sleep"; duration = 0',
+            listeners='main: { address = "127.0.0.1:0"; queue_budget_header = "X-Patience"; };',
+        )
+    )
+    assert daemon.get("/to", {"X-Patience": "10s"}).text == "done\n"
+
+
 def test_local_redirects_come_to_an_end(say: Daemon) -> None:
     response = say.get("/again")
     assert (response.status, response.json()["reason"]) == (502, "bad_output")
