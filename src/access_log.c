@@ -329,6 +329,7 @@ void access_log_begin(struct exchange *x, const struct guard_head *head)
 
 void access_log_end(struct exchange *x, int status, int64_t now)
 {
+    static struct log_limit limit = {.interval_ns = 10 * NS_PER_SEC};
     struct access_lines *lines = &x->loop->access;
     struct line line = {.at = lines->line, .end = lines->line + sizeof lines->line};
     const struct snapshot *snapshot = x->request.snapshot;
@@ -339,8 +340,10 @@ void access_log_end(struct exchange *x, int status, int64_t now)
         put_json(&line, x, status, now);
     else
         put_combined(&line, x, status);
-    line_writer_add(snapshot->vitals->access_log, x->loop->index, lines->line,
-                    (size_t)(line.at - lines->line));
+    if (!line_writer_add(snapshot->vitals->access_log, x->loop->index, lines->line,
+                         (size_t)(line.at - lines->line)))
+        log_limited(&limit, LOG_LEVEL_WARNING,
+                    "access log: its place takes lines too slowly, some are dropped");
     lines->added = true;
 }
 

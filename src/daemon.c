@@ -3,6 +3,7 @@
 #include "access_log.h"
 #include "activation.h"
 #include "line_writer.h"
+#include "log.h"
 #include "server.h"
 
 #include <errno.h>
@@ -125,6 +126,7 @@ void daemon_stop(struct daemon *daemon)
     daemon_give_spare(daemon);
     if (daemon->wake_fd >= 0)
         close(daemon->wake_fd);
-    line_writer_free(daemon->vitals.access_log);
+    if (!line_writer_free(daemon->vitals.access_log))
+        log_warning("access log: its place takes no more lines; the last ones are lost");
     vitals_destroy(&daemon->vitals);
 }

@@ -318,13 +318,16 @@ static bool stop_thread(struct line_writer *writer)
     return pthread_timedjoin_np(writer->thread, NULL, &limit) == 0;
 }
 
-void line_writer_free(struct line_writer *writer)
+bool line_writer_free(struct line_writer *writer)
 {
-    if (!writer || !stop_thread(writer))
-        return;
+    if (!writer)
+        return true;
+    if (!stop_thread(writer))
+        return false;
     for (unsigned i = 0; i < LINE_WRITER_MAX_SOURCES; i++)
         free(atomic_load(&writer->rings[i]));
     line_target_free(writer->target);
     line_target_free(atomic_load(&writer->next));
     free(writer);
+    return true;
 }

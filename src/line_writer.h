@@ -48,8 +48,9 @@ void line_writer_kick(struct line_writer *writer, unsigned source);
 /* Any thread. */
 void line_writer_get_counts(const struct line_writer *writer, struct line_writer_counts *out);
 
-/* When nobody adds lines any more: writes what there is, ends the thread, frees everything.  A place
- * that takes nothing is given up after a while, and its memory with it.  NULL is allowed. */
-void line_writer_free(struct line_writer *writer);
+/* When nobody adds lines any more: writes what there is, ends the thread, frees everything.  NULL is
+ * allowed.  False: the place takes nothing and was given up after a while, with the lines that were
+ * left and the memory. */
+bool line_writer_free(struct line_writer *writer);
 
 #endif

@@ -16,6 +16,7 @@ import pytest
 from conftest import Cli, StartDaemon
 from harness import ROOT, Daemon, conf, until
 from promtext import scrape
+from rawhttp import request_bytes
 
 HELLO = 'path = "/hello"; action = "respond"; body = "Hello World!"'
 SLEEP = 'path = "/sleep/{x}"; action = "sleep"; duration = "20ms"'
@@ -306,6 +307,28 @@ def test_a_full_disk_costs_lines_and_nothing_else(start: StartDaemon) -> None:
     name = "handoffd_access_log_lines_total"
     until(lambda: scrape(daemon).get(name, result="dropped") >= 5, "dropped lines counted")
     assert scrape(daemon).get(name, result="written") == 0
+
+
+def test_a_place_that_takes_nothing_holds_nobody_up(start: StartDaemon, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        daemon = start(conf(HELLO, METRICS, server=server(fifo)))
+        request = request_bytes("GET", "/hello?" + "x" * 4000)
+        since = daemon.mark()
+        dropped = 0.0
+        with daemon.connect() as connection:
+            while not dropped:
+                connection.send_requests([request] * 100)
+                for _ in range(100):
+                    assert connection.read_response().status == 200
+                dropped = scrape(daemon).get("handoffd_access_log_lines_total", result="dropped")
+        daemon.wait_for_log("access log: its place takes lines too slowly", since)
+        assert daemon.stop() == 0
+        daemon.wait_for_log("access log: its place takes no more lines", since)
+    finally:
+        os.close(reader)
 
 
 def test_a_client_of_a_unix_socket(start: StartDaemon, tmp_path: Path) -> None:
