@@ -16,7 +16,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096 }; /* the kernel cuts it to net.core.somaxconn */
+enum {
+    BACKLOG = 4096,         /* the kernel cuts it to net.core.somaxconn */
+    MAX_UNSENT = 256 << 10, /* bytes that the kernel takes ahead of what it can send */
+};
 
 /* Tells the reason and keeps errno. */
 static int fail(const char *what, const char *address, struct strbuf *why)
@@ -56,14 +59,16 @@ static void share_port(int fd, bool shared)
 static int bind_tcp(const struct addrinfo *info, const char *host, bool beside, struct strbuf *why,
                     const char *address)
 {
-    const int on = 1, v6only = *host != '\0';
+    const int on = 1, v6only = *host != '\0', unsent = MAX_UNSENT;
     int fd = new_socket(info->ai_family);
 
     if (fd < 0)
         return fail("make a socket for", address, why);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    /* Accepted connections inherit it: answers are not held back for delayed ACKs. */
+    /* Accepted connections inherit both: answers are not held back for delayed ACKs, and those who do
+     * not read theirs cannot fill the kernel's memory with them, megabytes for each. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     if (info->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof v6only);
     share_port(fd, beside);

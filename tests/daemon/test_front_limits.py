@@ -6,6 +6,7 @@ import contextlib
 import re
 import resource
 import time
+from pathlib import Path
 from typing import Iterator
 
 import pytest
@@ -349,6 +350,28 @@ def test_a_client_makes_it_hold_few_pipelined_bytes(start: StartDaemon) -> None:
     for client in clients:
         client.reset()
     daemon.until_descriptors(at_rest)
+    assert daemon.stop() == 0
+
+
+def test_an_answer_that_is_not_read_fills_no_kernel_memory(
+    start: StartDaemon, tmp_path: Path
+) -> None:
+    (tmp_path / "large").write_bytes(bytes(16 << 20))
+    large = f'path = "/large"; action = "respond"; body_file = "{tmp_path}/large"'
+    daemon = start(conf(large, server=PATIENT))
+    client = daemon.connect(receive_buffer=4096)
+    client.send_request("GET", "/large")
+    assert client.sock.recv(8) == b"HTTP/1.1"
+    for _ in range(20):
+        daemon.status()
+    (host, port), ours = client.sock.getpeername(), client.sock.getsockname()[1]
+    queued = [
+        int(fields[4].partition(":")[0], 16)
+        for fields in map(str.split, Path("/proc/net/tcp").read_text().splitlines()[1:])
+        if fields[1].endswith(f":{port:04X}") and fields[2].endswith(f":{ours:04X}")
+    ]
+    assert len(queued) == 1 and 0 < queued[0] <= 512 << 10, f"{host}: {queued}"
+    client.reset()
     assert daemon.stop() == 0
 
 
