@@ -110,11 +110,13 @@ int answer_write(struct request *request, const void *data, size_t len)
 
     if (stream->length >= 0 && (uint64_t)(stream->length - stream->written) < len)
         return -EMSGSIZE;
-    stream->written += (int64_t)len;
-    while (!r && len && stream->has_body) {
+    while (!r && len) {
         size_t n = len < STREAM_BLOCK_MAX ? len : STREAM_BLOCK_MAX;
 
-        r = add_waiting(request, bytes, n);
+        if (stream->has_body)
+            r = add_waiting(request, bytes, n);
+        if (!r)
+            stream->written += (int64_t)n;
         bytes += n;
         len -= n;
     }

@@ -88,6 +88,8 @@ void conn_refuse_rest(struct conn *conn, int status, const char *detail)
     struct exchange *x = conn->exchange;
 
     conn_stop_receiving(conn);
+    /* Should the answer have begun and end well all the same, nothing may be read behind it. */
+    x->linger = true;
     body_stream_end(&x->request, -EBADMSG);
     dispatch_refuse(x, status, detail);
 }

@@ -631,6 +631,48 @@ START_TEST(body_timeout_holds_for_streams)
 }
 END_TEST
 
+/* Answers before its body is whole, and does not mind what becomes of that. */
+static int answer_whatever_comes(struct request *request)
+{
+    int r = begin_answer(request, announced);
+    const char *data;
+
+    if (!r)
+        r = write_text(request, "do");
+    while (!r && body_read(request, &data) > 0)
+        ;
+    if (!r)
+        (void)!write_text(request, "ne"); /* the task may be cancelled by now */
+    return 0;
+}
+
+/* The rest of the body must not be taken for anything, when the answer has gone out whole. */
+START_TEST(a_body_that_is_refused_ends_the_connection)
+{
+    static const char *const rests[] = {"!\r\n", ""};
+    static const char more[] = "1\r\nx\r\n0\r\n\r\n" GET;
+
+    begin("body_timeout = \"100ms\";", answer_whatever_comes);
+    for (size_t i = 0; i < 2 * COUNT_OF(rests); i++) {
+        bool known = i & 1;
+        int fd = dial();
+
+        announced = known ? 4 : ANSWER_UNKNOWN;
+        say(fd, POST "Transfer-Encoding: chunked\r\n\r\n3\r\nxxx\r\n");
+        hear_until(fd, known ? "\r\n\r\ndo" : "\r\n\r\n2\r\ndo\r\n");
+        say(fd, rests[i / 2]);
+        hear_end(fd);
+        ck_assert_lacks(body_of_answer(), "HTTP/1.1");
+        (void)!send(fd, more, sizeof more - 1, MSG_NOSIGNAL);
+        close(fd);
+        fd = dial();
+        check_alive(fd);
+        close(fd);
+    }
+    end();
+}
+END_TEST
+
 START_TEST(the_client_is_asked_when_the_worker_asks)
 {
     int fd;
@@ -829,6 +871,7 @@ int main(void)
         a_client_that_leaves_in_its_body_ends_the_worker,
         what_is_wrong_in_a_body_reaches_worker_and_client,
         body_timeout_holds_for_streams,
+        a_body_that_is_refused_ends_the_connection,
         the_client_is_asked_when_the_worker_asks,
         an_answer_without_the_body_ends_the_connection,
         body_and_answer_flow_at_once,
