@@ -121,6 +121,8 @@ static const char *fault_of(const char *path, bool dotfiles)
     }
 }
 
+enum { MAX_LOCATION = 4096 };
+
 const char *upload_location(const struct upload *upload)
 {
     struct request *request = upload->request;
@@ -138,8 +140,9 @@ const char *upload_location(const struct upload *upload)
     uri_path_add(&location, path->data, base);
     strbuf_addc(&location, '/');
     uri_path_add(&location, upload->path, name_len);
-    copy = location.failed ? NULL
-                           : arena_strndup(&request->arena, strbuf_cstr(&location), location.len);
+    copy = location.failed || location.len > MAX_LOCATION
+               ? NULL
+               : arena_strndup(&request->arena, strbuf_cstr(&location), location.len);
     strbuf_free(&location);
     return copy;
 }
@@ -332,9 +335,8 @@ static int respond_stored(const struct upload *upload)
     struct request *request = upload->request;
     const char *location = upload_location(upload);
 
-    if (!location)
-        return -ENOMEM;
-    response_add_header(request, "Location", location);
+    if (location)
+        response_add_header(request, "Location", location);
     return json_text_respond(request, upload->replaced ? 200 : 201, "application/json",
                              json_pack("{s:o, s:I}", "name",
                                        json_text(upload->path, strlen(upload->path)), "size",

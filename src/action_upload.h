@@ -53,7 +53,7 @@ const char *upload_make_name(struct request *request);
 int upload_form(struct request *request, const struct upload_settings *settings,
                 const char *content_type) WARN_UNUSED;
 
-/* The Location of a file, NULL: out of memory. */
+/* The Location of a file; NULL: it is longer than a client could use, or out of memory. */
 const char *upload_location(const struct upload *upload);
 
 #endif

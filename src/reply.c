@@ -13,8 +13,9 @@
 
 #include "account.h"
 #include "answer_stream.h"
-#include "conn.h"
 #include "clock.h"
+#include "conn.h"
+#include "log.h"
 #include "loop.h"
 #include "problem.h"
 #include "server.h"
@@ -226,18 +227,47 @@ bool reply_has_body(const struct exchange *x)
     return x->request.method != METHOD_HEAD && status_has_body(x->request.response.status);
 }
 
+/* Puts the head together in the loop's scratch buffer.  What an action has made of the request may be
+ * longer than any head should be; then it is a failure of the action.  False: that. */
+static bool make_head(struct exchange *x, struct head *head)
+{
+    char *scratch = x->loop->scratch;
+
+    *head = (struct head){.at = scratch, .end = scratch + LOOP_SCRATCH_SIZE};
+    put_head(x, head);
+    return !head->overflow;
+}
+
+/* The same for an answer that can still be changed. */
+static void make_any_head(struct exchange *x, struct head *head)
+{
+    static struct log_limit limit = {.interval_ns = NS_PER_SEC};
+    bool fits = make_head(x, head);
+
+    if (fits)
+        return;
+    log_limited(&limit, LOG_LEVEL_ERROR,
+                "request %s: the head of its answer is longer than %d bytes", x->request.id,
+                LOOP_SCRATCH_SIZE);
+    response_clear(&x->request);
+    x->request.header_lines = NULL;
+    problem_respond(&x->request, 500, "action_failed", "the head of the answer is too long");
+    fits = make_head(x, head);
+    assert(fits); /* what the configuration adds is bounded */
+}
+
 static void write_answer(struct exchange *x)
 {
     struct conn *conn = x->conn;
     const struct response *response = &x->request.response;
     char *scratch = x->loop->scratch;
-    struct head head = {.at = scratch, .end = scratch + LOOP_SCRATCH_SIZE};
-    size_t body_len = reply_has_body(x) ? response->body_len : 0, len;
+    struct head head;
+    size_t body_len, len;
     ssize_t sent = 0;
     int r;
 
-    put_head(x, &head);
-    assert(!head.overflow);
+    make_any_head(x, &head);
+    body_len = reply_has_body(x) ? response->body_len : 0;
     x->body_sent = body_len;
     if ((size_t)(head.end - head.at) >= body_len && !response->parts) {
         put(&head, response->body, body_len);
@@ -306,13 +336,13 @@ static void send_now(struct exchange *x)
 int reply_add_head(struct exchange *x)
 {
     char *scratch = x->loop->scratch;
-    struct head head = {.at = scratch, .end = scratch + LOOP_SCRATCH_SIZE};
+    struct head head;
 
     if (x->http10 && answer_length(&x->request) == ANSWER_UNKNOWN)
         x->close = true; /* which is the end of the body */
     begin_answer(x);
-    put_head(x, &head);
-    assert(!head.overflow);
+    if (!make_head(x, &head))
+        return -EMSGSIZE;
     return output_add_copy(&x->conn->output, scratch, (size_t)(head.at - scratch));
 }
 

@@ -81,6 +81,15 @@ def test_a_file_is_created_once(daemon: Daemon, top: Path) -> None:
     assert daemon.get("/get/a%20b").body == b"content"
 
 
+def test_a_location_that_nobody_could_use_is_left_out(start: StartDaemon, top: Path) -> None:
+    at = f'action = "upload"; directory = "{top}"; fsync = "none"'
+    daemon = start(conf(f'path = "/up/*"; {at}'))
+    response = daemon.request("POST", "/up/" + '"' * 14000, body=b"hi")
+    assert response.status == 201
+    assert response.header("Location") is None
+    assert files(top)[response.json()["name"]] == b"hi"
+
+
 def test_a_file_is_replaced(daemon: Daemon, top: Path) -> None:
     assert put(daemon, "/over/x", b"one").status == 201
     response = put(daemon, "/over/x", b"second")

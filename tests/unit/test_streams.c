@@ -768,6 +768,48 @@ START_TEST(body_and_answer_flow_at_once)
 }
 END_TEST
 
+/* ---- heads that are too long ------------------------------------------------------------------ */
+
+static char long_value[100000];
+
+static int answer_with_long_head(struct request *request)
+{
+    memset(long_value, 'x', sizeof long_value - 1);
+    response_static(request, 200, "text/plain", "ok", 2);
+    response_add_header(request, "X-Long", long_value);
+    return 0;
+}
+
+static int stream_with_long_head(struct request *request)
+{
+    int r = answer_with_long_head(request);
+
+    if (!r)
+        r = answer_begin(request, ANSWER_UNKNOWN);
+    return r ? r : write_text(request, "one");
+}
+
+START_TEST(a_head_that_is_too_long_is_the_actions_failure)
+{
+    int fd;
+
+    begin("", answer_with_long_head);
+    fd = dial();
+    say(fd, GET);
+    hear_until(fd, "\"route\":\"/script\"}");
+    ck_assert_contains(got, "HTTP/1.1 500 ");
+    ck_assert_lacks(got, "X-Long");
+    check_alive(fd);
+    script = stream_with_long_head;
+    got_len = 0;
+    say(fd, GET);
+    hear_end(fd);
+    ck_assert_uint_eq(got_len, 0);
+    close(fd);
+    end();
+}
+END_TEST
+
 /* ---- runs that take too long ------------------------------------------------------------------ */
 
 /* For an hour, or until it is told to stop. */
@@ -875,6 +917,7 @@ int main(void)
         the_client_is_asked_when_the_worker_asks,
         an_answer_without_the_body_ends_the_connection,
         body_and_answer_flow_at_once,
+        a_head_that_is_too_long_is_the_actions_failure,
         a_late_run_is_answered_before_its_head_is_out,
         a_late_run_is_broken_off_behind_its_head,
         a_late_run_may_wait_for_its_body,
