@@ -95,7 +95,7 @@ void small_free(void *block)
     i = (malloc_usable_size(block) - OFFSET) / STEP;
     if (!known)
         know_thread();
-    if (i >= CLASSES || classes[i].count >= KEPT_PER_CLASS || !known) {
+    if (i >= CLASSES || classes[i].count + 1 > KEPT_PER_CLASS || !known) {
         free(block);
         return;
     }
