@@ -1,6 +1,8 @@
 #include "form.h"
 
 #include "guard_chars.h"
+#include "multipart.h"
+#include "str.h"
 
 #include <errno.h>
 #include <string.h>
@@ -167,112 +169,66 @@ size_t form_decode_name(char *name, size_t len)
     return n;
 }
 
-/* Takes the field's name out of the header lines of a part. */
-static int part_name(const char *head, size_t len, struct arena *arena, struct slice *name,
-                     const char **why)
-{
-    static const char field[] = "Content-Disposition:";
-    const char *end = head + len;
-
-    while (head < end) {
-        const char *stop = memmem(head, (size_t)(end - head), "\r\n", 2);
-        size_t line = (size_t)((stop ? stop : end) - head);
-
-        if (line >= sizeof field - 1 && !strncasecmp(head, field, sizeof field - 1)) {
-            char *out = arena_alloc(arena, line + 1);
-            ssize_t n = out ? form_find_parameter(head, line, "name", out) : -ENOMEM;
-
-            if (n >= 0)
-                *name = (struct slice){out, form_decode_name(out, (size_t)n)};
-            else
-                *why = "a part has no name";
-            return n >= 0 ? 0 : n == -ENOMEM ? -ENOMEM : -EINVAL;
-        }
-        head += line + 2;
-    }
-    *why = "a part has no Content-Disposition";
-    return -EINVAL;
-}
-
-/* Reads one part between its delimiters. */
-static int read_part(struct form_fields *fields, const char *part, size_t len, struct arena *arena,
-                     const char **why)
-{
-    size_t most = len < FORM_MAX_PART_HEAD ? len : FORM_MAX_PART_HEAD;
-    const char *blank = memmem(part, most, "\r\n\r\n", 4);
+/* A multipart form whose parts become fields. */
+struct reading {
+    struct form_fields *fields;
+    struct arena *arena;
+    const char **why;
     struct slice name;
-    int r;
+    struct strbuf value;
+};
 
-    if (!blank) {
-        *why = "the head of a part does not end within 8192 bytes";
-        return -EINVAL;
-    }
-    r = part_name(part, (size_t)(blank - part), arena, &name, why);
-    if (r)
-        return r;
-    blank += 4;
-    return add_field(fields, name, (struct slice){blank, len - (size_t)(blank - part)}, arena, why);
+static int copy(struct arena *arena, const char *text, size_t len, struct slice *out)
+{
+    char *bytes = arena_alloc(arena, len + 1);
+
+    if (!bytes)
+        return -ENOMEM;
+    memcpy(bytes, len ? text : "", len);
+    *out = (struct slice){bytes, len};
+    return 0;
 }
 
-/* The next delimiter line (which begins with CRLF) from `at` on; `*after` is what follows its line
- * break, NULL when it is the closing one. */
-static const char *find_delimiter(const char *at, const char *end, const char *delimiter,
-                                  size_t len, const char **after)
+static int begin_part(void *arg, const struct multipart_head *head)
 {
-    const char *found;
+    struct reading *reading = arg;
 
-    while ((found = memmem(at, (size_t)(end - at), delimiter, len))) {
-        const char *p = found + len;
+    return copy(reading->arena, head->name, strlen(head->name), &reading->name);
+}
 
-        *after = NULL;
-        if (end - p >= 2 && p[0] == '-' && p[1] == '-')
-            return found;
-        while (p < end && char_is_blank(*p))
-            p++;
-        if (end - p >= 2 && p[0] == '\r' && p[1] == '\n') {
-            *after = p + 2;
-            return found;
-        }
-        at = found + len; /* a longer line that begins alike */
-    }
-    return NULL;
+static int add_data(void *arg, const char *data, size_t len)
+{
+    struct reading *reading = arg;
+
+    strbuf_add(&reading->value, data, len);
+    return reading->value.failed ? -ENOMEM : 0;
+}
+
+static int end_part(void *arg)
+{
+    struct reading *reading = arg;
+    struct slice value;
+    int r = copy(reading->arena, reading->value.data, reading->value.len, &value);
+
+    strbuf_free(&reading->value);
+    return r ? r : add_field(reading->fields, reading->name, value, reading->arena, reading->why);
 }
 
 int form_read_multipart(struct form_fields *fields, const char *content_type, const char *body,
                         size_t len, struct arena *arena, const char **why)
 {
-    const char *end = body + len, *at = body, *after = NULL, *found;
-    size_t type_len = strlen(content_type), boundary_len;
-    char *delimiter = arena_alloc(arena, type_len + 5);
-    ssize_t n;
-    int r = 0;
+    static const struct multipart_calls calls = {begin_part, add_data, end_part};
+    struct reading reading = {.fields = fields, .arena = arena, .why = why};
+    struct multipart multipart;
+    int r = multipart_begin(&multipart, content_type, &calls, &reading);
 
-    if (!delimiter)
-        return -ENOMEM;
-    memcpy(delimiter, "\r\n--", 4);
-    n = form_find_parameter(content_type, type_len, "boundary", delimiter + 4);
-    if (n <= 0 || n > FORM_MAX_BOUNDARY) {
-        *why = "the Content-Type has no boundary of 1 to 70 bytes";
-        return -EINVAL;
-    }
-    boundary_len = (size_t)n + 4;
-    /* The first delimiter may stand at the very beginning, without a line break before it. */
-    if (len >= boundary_len - 2 && !memcmp(body, delimiter + 2, boundary_len - 2))
-        found = find_delimiter(at, end, delimiter + 2, boundary_len - 2, &after);
-    else
-        found = find_delimiter(at, end, delimiter, boundary_len, &after);
-    while (found && after && !r) {
-        at = after;
-        /* An empty part's closing delimiter shares the line break of the one before. */
-        found = find_delimiter(at - 2, end, delimiter, boundary_len, &after);
-        if (found)
-            r = found < at ? -EINVAL : read_part(fields, at, (size_t)(found - at), arena, why);
-        if (r == -EINVAL && found < at)
-            *why = "a part is empty";
-    }
-    if (!r && !found) {
-        *why = "the closing delimiter is missing";
-        r = -EINVAL;
-    }
-    return r;
+    if (!r)
+        r = multipart_feed(&multipart, body, len);
+    if (!r)
+        r = multipart_finish(&multipart);
+    strbuf_free(&reading.value);
+    if (r != -EBADMSG)
+        return r;
+    *why = multipart.fault;
+    return -EINVAL;
 }

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-enum { FORM_MAX_FIELDS = 1000, FORM_MAX_PART_HEAD = 8192, FORM_MAX_BOUNDARY = 70 };
+enum { FORM_MAX_FIELDS = 1000 };
 
 struct form_field {
     struct slice name; /* decoded, as is the value; neither is NUL-terminated */

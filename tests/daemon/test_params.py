@@ -80,8 +80,12 @@ def test_multipart_fields_are_form_parameters(daemon: Daemon) -> None:
 
 def test_a_broken_form_is_a_fault(daemon: Daemon) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=B"}
-    found = faults(daemon.request("POST", "/p/7?size=1", headers, b"--B\r\nX: y\r\n\r\n"))
-    assert "delimiter" in found["form", ""]
+    for body, fault in (
+        (b"--B\r\nX: y\r\n\r\n", "no name"),
+        (b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n1', "delimiter"),
+    ):
+        found = faults(daemon.request("POST", "/p/7?size=1", headers, body))
+        assert fault in found["form", ""]
 
 
 def test_a_refused_request_takes_no_thread(start: StartDaemon) -> None:

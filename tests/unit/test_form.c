@@ -1,5 +1,6 @@
 /* Fields of queries and forms. */
 #include "form.h"
+#include "multipart.h"
 #include "support.h"
 
 #include <errno.h>
@@ -122,8 +123,8 @@ START_TEST(multipart_is_taken_apart)
         {TYPE, "--XX\r\n" PART("a", "") "--XX--", "a=;"},
         {TYPE, "--XX  \t\r\n" PART("a", "1") "--XX--", "a=1;"},
         {TYPE, "preamble\r\n--XX\r\n" PART("a", "1") "--XX--\r\nepilogue --XX\r\n", "a=1;"},
-        {TYPE, "--XX\r\n" PART("a", "1\r\n--X\r\n--XXY\r\n\r\n") "--XX--",
-         "a=1\\x0d\\x0a--X\\x0d\\x0a--XXY\\x0d\\x0a\\x0d\\x0a;"},
+        {TYPE, "--XX\r\n" PART("a", "1\r\n--X\r\n--YXX\r\n\r\n") "--XX--",
+         "a=1\\x0d\\x0a--X\\x0d\\x0a--YXX\\x0d\\x0a\\x0d\\x0a;"},
         {TYPE, "--XX\r\n" PART("\"a%22%0D%0a%20\\\"\"", "1") "--XX--", "a\"\\x0d\\x0a%20\"=1;"},
         {TYPE, "--XX\r\n" PART("\"f\"; filename=\"name=x; y\"", "1") "--XX--", "f=1;"},
         {TYPE,
@@ -167,12 +168,13 @@ START_TEST(broken_multipart_is_refused)
         {TYPE, "--XX\r\n" PART("a", "1") "--XX\r\n", "closing delimiter"},
         {TYPE, "--XX\r\n" PART("a", "1") "--XX-", "closing delimiter"},
         {TYPE, "x--XX--", "closing delimiter"},
-        {TYPE, "--XX\r\n\r\n\r\n1\r\n--XX--", "no Content-Disposition"},
-        {TYPE, "--XX\r\nX: y\r\n\r\n1\r\n--XX--", "no Content-Disposition"},
+        {TYPE, "--XX\r\n\r\n\r\n1\r\n--XX--", "no name"},
+        {TYPE, "--XX\r\nX: y\r\n\r\n1\r\n--XX--", "no name"},
         {TYPE, "--XX\r\nContent-Disposition: form-data\r\n\r\n1\r\n--XX--", "no name"},
         {TYPE, "--XX\r\nContent-Disposition: form-data; name\r\n\r\n1\r\n--XX--", "no name"},
-        {TYPE, "--XX\r\n1\r\n--XX--", "head of a part"},
-        {TYPE, "--XX\r\n--XX--", "empty"},
+        {TYPE, "--XX\r\n1\r\n--XX--", "closing delimiter"},
+        {TYPE, "--XX\r\n--XX--", "closing delimiter"},
+        {TYPE, "--XX\r\n" PART("a", "1\r\n--XXY") "--XX--", "goes on behind its boundary"},
     };
 
     for (size_t i = 0; i < COUNT_OF(table); i++) {
@@ -218,7 +220,7 @@ START_TEST(the_head_of_a_part_is_bounded)
 
     begin();
     strbuf_adds(&body, "--XX\r\nX: ");
-    for (int i = 0; i < FORM_MAX_PART_HEAD; i++)
+    for (int i = 0; i < MULTIPART_MAX_HEAD; i++)
         strbuf_addc(&body, 'x');
     strbuf_adds(&body, "\r\n" PART("a", "1") "--XX--");
     ck_assert_int_eq(form_read_multipart(&fields, TYPE, body.data, body.len, &arena, &why),
