@@ -238,18 +238,45 @@ static int fill_list(const struct template_list *list, const struct pair *names,
     return 0;
 }
 
-static bool sets_path(const struct exec_settings *s)
+static bool sets(const struct exec_settings *s, const char *name)
 {
     for (size_t i = 0; i < s->env.count; i++)
-        if (!strcmp(s->env.items[i].name, "PATH"))
+        if (!strcmp(s->env.items[i].name, name))
             return true;
     return false;
 }
 
+enum { OWN_VARIABLES = 4 };
+
+/* What every program is told, unless the configuration says otherwise: where programs are, and by
+ * which names its request is found in the logs of this daemon and of whoever it asks. */
+static int add_own(const struct exec_settings *s, struct request *request, char **envp, size_t *n)
+{
+    const struct {
+        const char *name, *value;
+    } own[OWN_VARIABLES] = {{"PATH", DEFAULT_PATH},
+                            {"REQUEST_ID", s->cgi ? NULL : request->id},
+                            {"TRACEPARENT", request->trace.parent},
+                            {"TRACESTATE", request->trace.state}};
+
+    for (size_t i = 0; i < OWN_VARIABLES; i++) {
+        size_t name = strlen(own[i].name), value = own[i].value ? strlen(own[i].value) : 0;
+        char *text;
+
+        if (!own[i].value || sets(s, own[i].name))
+            continue;
+        text = arena_alloc(&request->arena, name + value + 2);
+        if (!text)
+            return -ENOMEM;
+        stpcpy(stpcpy(stpcpy(text, own[i].name), "="), own[i].value);
+        envp[(*n)++] = text;
+    }
+    return 0;
+}
+
 static int fill_environment(const struct exec_settings *s, struct request *request, char ***out)
 {
-    static char path[] = "PATH=" DEFAULT_PATH;
-    size_t n = 0, more = s->variables.count + 2;
+    size_t n = 0, more = s->variables.count + OWN_VARIABLES + 1;
     char **envp;
     int r = 0;
 
@@ -262,11 +289,10 @@ static int fill_environment(const struct exec_settings *s, struct request *reque
     if (r)
         return r;
     n += s->variables.count;
-    if (!sets_path(s))
-        envp[n++] = path;
+    r = add_own(s, request, envp, &n);
     envp[n] = NULL;
     *out = envp;
-    return 0;
+    return r;
 }
 
 static int fill_spec(const struct exec_settings *s, struct request *request,

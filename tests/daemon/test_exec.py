@@ -98,13 +98,20 @@ def test_the_environment_is_clean(start: StartDaemon) -> None:
             'path = "/p"; action = "exec"; command = [ "/usr/bin/env" ]; env = { PATH = "/mine"; }',
         )
     )
-    lines = daemon.get("/e?a=%22x").text.splitlines()
-    assert sorted(lines) == [
+    response = daemon.get("/e?a=%22x")
+    assert sorted(response.text.splitlines()) == [
         'ONE=1 "x',
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        f"REQUEST_ID={response.header('X-Request-Id')}",
         "TWO=$(id)",
     ]
-    assert daemon.get("/p").text == "PATH=/mine\n"
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    traced = {"X-Request-Id": "mine", "traceparent": parent, "tracestate": "a=1"}
+    assert sorted(daemon.get("/p", traced).text.splitlines()) == [
+        "PATH=/mine", "REQUEST_ID=mine", f"TRACEPARENT={parent}", "TRACESTATE=a=1",
+    ]
+    wrong = {"X-Request-Id": "mine", "traceparent": "00-$(id)", "tracestate": "a=1"}
+    assert sorted(daemon.get("/p", wrong).text.splitlines()) == ["PATH=/mine", "REQUEST_ID=mine"]
 
 
 def test_nothing_is_inherited(start: StartDaemon) -> None:
