@@ -467,13 +467,20 @@ static void reopen_access_log(struct daemon *daemon)
     strbuf_free(&why);
 }
 
+static void probe_reload(const struct daemon *daemon, bool ok)
+{
+    PROBE2(reload, daemon->snapshot->generation, ok);
+    (void)daemon;
+    (void)ok;
+}
+
 static void refuse_reload(struct daemon *daemon, const char *reason, struct strbuf *status)
 {
     reopen_access_log(daemon);
     log_error("reload refused, the old configuration stays in force: %s", reason);
     strbuf_addf(status, "reload refused: %s", reason);
     vitals_note_reload(&daemon->vitals, false, reason);
-    PROBE2(reload, daemon->snapshot->generation, 0);
+    probe_reload(daemon, false);
 }
 
 static void refuse_for_faults(struct daemon *daemon, const struct conf_faults *faults,
@@ -512,7 +519,7 @@ void reload_run(struct daemon *daemon, struct strbuf *status)
             log_notice("configuration reloaded, generation %llu",
                        (unsigned long long)daemon->snapshot->generation);
             vitals_note_reload(&daemon->vitals, true, "reloaded");
-            PROBE2(reload, daemon->snapshot->generation, 1);
+            probe_reload(daemon, true);
         }
         if (restart.len) {
             log_warning("a restart is needed to change: %s", strbuf_cstr(&restart));

@@ -343,6 +343,8 @@ def test_a_leader_that_leaves_its_group_ends_too(start: StartDaemon) -> None:
     connection = daemon.connect()
     connection.send_request("GET", "/x")
     group = os.getpgid(daemon.pid)
+    if not group:
+        pytest.skip("the process group that the tests run in belongs to another PID namespace")
 
     def has_left() -> bool:
         return any(os.getpgid(pid) == group for pid in commands(daemon, "8888.5"))

@@ -7,6 +7,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -561,8 +562,14 @@ END_TEST
 
 START_TEST(localhost_has_an_address)
 {
+    struct addrinfo *found = NULL;
     json_t *document, *first;
 
+    if (getaddrinfo("localhost", NULL, NULL, &found)) {
+        fprintf(stderr, "skipped: this system does not know localhost\n");
+        return;
+    }
+    freeaddrinfo(found);
     begin("{ path = \"/a\"; action = \"resolve\"; name = \"localhost\"; family = \"ipv4\"; }");
     document = resolved("");
     first = json_array_get(json_object_get(document, "addresses"), 0);
