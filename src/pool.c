@@ -235,25 +235,19 @@ static int64_t sooner(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* When a waiting task is turned out. */
-static int64_t wait_deadline(struct pool *pool, const struct task *task, int64_t now)
-{
-    int64_t own = task->queue_timeout_ns ? task->submitted_ns + task->queue_timeout_ns : INT64_MAX;
-
-    return sooner(own, pool_queue_deadline(&pool->queue, task, now));
-}
-
 static enum pool_verdict look_at_waiting(struct pool *pool, struct task *task, int64_t now,
                                          int64_t *again)
 {
-    int64_t deadline = wait_deadline(pool, task, now);
+    int64_t own = task->queue_timeout_ns ? task->submitted_ns + task->queue_timeout_ns : INT64_MAX;
 
-    if (now >= deadline) {
+    if (now >= own || pool_queue_gives_up(&pool->queue, task, now)) {
         drop(pool, task, TASK_QUEUE_TIMEOUT, now);
         return POOL_WAITED;
     }
+    *again = sooner(own, pool_queue_deadline(&pool->queue, task, now));
     /* It may start at any moment, and then its run is limited. */
-    *again = task->run_timeout_ns ? sooner(deadline, now + task->run_timeout_ns) : deadline;
+    if (task->run_timeout_ns)
+        *again = sooner(*again, now + task->run_timeout_ns);
     return POOL_GOES_ON;
 }
 

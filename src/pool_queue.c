@@ -186,6 +186,14 @@ int64_t pool_queue_deadline(struct pool_queue *queue, const struct task *task, i
     return target > overload ? target : overload;
 }
 
+bool pool_queue_gives_up(struct pool_queue *queue, const struct task *task, int64_t now)
+{
+    if (now < pool_queue_deadline(queue, task, now))
+        return false;
+    extend_overload(queue, now);
+    return true;
+}
+
 struct task *pool_queue_next(struct pool_queue *queue, int64_t now)
 {
     if (!queue->ready.count)

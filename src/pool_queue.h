@@ -64,6 +64,9 @@ void pool_queue_remove(struct pool_queue *queue, struct lane_queue *lane, struct
  * parked there and fits.  True: something has become ready. */
 bool pool_queue_promote(struct pool_queue *queue, struct lane_queue *lane, int64_t now);
 
+/* Whether the discipline gives up on this waiting task now; whoever asks takes it out then. */
+bool pool_queue_gives_up(struct pool_queue *queue, const struct task *task, int64_t now);
+
 /* The ready task that is to run next; it stays in the queue.  NULL: none. */
 struct task *pool_queue_next(struct pool_queue *queue, int64_t now);
 

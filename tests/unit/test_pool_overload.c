@@ -73,6 +73,27 @@ static struct visitor *visitor_of(struct task *task)
     return container_of(task, struct visitor, task);
 }
 
+/* As submitters do, who look when a task's time has come. */
+static void look(int64_t now)
+{
+    struct task *task, *next;
+
+    for (task = sim.queue.ready.first; task; task = next) {
+        next = task->next;
+        if (pool_queue_gives_up(&sim.queue, task, now))
+            pool_queue_remove(&sim.queue, &sim.lanes[visitor_of(task)->lane], task);
+    }
+}
+
+/* When somebody looks next, if that is before `before`. */
+static int64_t next_look(int64_t now, int64_t before)
+{
+    const struct task *first = sim.queue.ready.first;
+    int64_t at = first ? pool_queue_deadline(&sim.queue, first, now) : INT64_MAX;
+
+    return at > now && at < before ? at : before;
+}
+
 static void start_what_can(int64_t now)
 {
     struct thread *thread;
@@ -96,9 +117,17 @@ static void run(int64_t until)
     while (now < until) {
         struct thread *ending = first_to_end();
         struct visitor *arriving = next < sim.n_visitors ? &sim.visitors[next] : NULL;
+        int64_t event;
 
         if (!ending && !arriving)
             break;
+        event = ending ? ending->ends : arriving->arrives;
+        event = arriving && arriving->arrives < event ? arriving->arrives : event;
+        if (next_look(now, event) < event) {
+            now = next_look(now, event);
+            look(now);
+            continue;
+        }
         if (ending && (!arriving || ending->ends <= arriving->arrives)) {
             now = ending->ends;
             sim.lanes[ending->current->lane].running--;
