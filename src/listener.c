@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -314,6 +315,38 @@ void listener_share_port(struct listener *listener, bool shared)
         share_port(listener->fd, shared);
 }
 
+/* A socket bound to an interface (socket(7), by its number since Linux 5.1) is passed over for what
+ * comes in by another, and no interface has this number.  It keeps the port, so it shares it with the
+ * next listener of the same address. */
+static void turn_away_tcp(int fd)
+{
+    const int nowhere = INT_MAX;
+
+    share_port(fd, true);
+    setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &nowhere, sizeof nowhere);
+}
+
+static void remove_unix_file(struct listener *listener)
+{
+    struct stat st;
+
+    if (listener->unix_path && lstat(listener->unix_path, &st) == 0 &&
+        st.st_dev == listener->unix_dev && st.st_ino == listener->unix_ino)
+        unlink(listener->unix_path);
+    free(listener->unix_path);
+    listener->unix_path = NULL;
+}
+
+void listener_turn_away(struct listener *listener)
+{
+    if (listener->inherited >= 0)
+        return;
+    if (listener->is_unix)
+        remove_unix_file(listener);
+    else
+        turn_away_tcp(listener->fd);
+}
+
 struct listener *listener_ref(struct listener *listener)
 {
     listener->refs++;
@@ -322,16 +355,10 @@ struct listener *listener_ref(struct listener *listener)
 
 void listener_stop(struct listener *listener)
 {
-    struct stat st;
-
-    if (listener->unix_path && lstat(listener->unix_path, &st) == 0 &&
-        st.st_dev == listener->unix_dev && st.st_ino == listener->unix_ino)
-        unlink(listener->unix_path);
+    remove_unix_file(listener);
     if (listener->fd >= 0)
         close(listener->fd);
     listener->fd = -1;
-    free(listener->unix_path);
-    listener->unix_path = NULL;
 }
 
 void listener_unref(struct listener *listener)

@@ -32,6 +32,11 @@ struct listener *listener_ref(struct listener *listener);
 /* The last one closes the socket and removes a unix socket's file, if it is still the same. */
 void listener_unref(struct listener *listener);
 
+/* The kernel brings it no new connections from now on: they come to another listener that the address
+ * suits, or are refused.  Those under way, whose handshake is not over, still arrive and can be
+ * accepted; closing it at once would reset them.  The service manager's sockets are left alone. */
+void listener_turn_away(struct listener *listener);
+
 /* Closes the descriptor and removes a unix socket's file; loops may go on with their duplicates. */
 void listener_stop(struct listener *listener);
 

@@ -405,6 +405,15 @@ static void warn_of_few_descriptors(const struct conf_server *conf, const struct
                     (long long)conf->max_connections, (unsigned long long)limit.rlim_cur);
 }
 
+/* Before the loops begin to leave them: what came in by then is accepted, and later ones find the
+ * listeners that are open already. */
+static void turn_away_from_leaving(const struct build *b, const struct snapshot *before)
+{
+    for (size_t i = 0; before && i < before->conf->n_listeners; i++)
+        if (b->daemon->listeners[i]->refs == 1)
+            listener_turn_away(b->daemon->listeners[i]);
+}
+
 static void swap(struct build *b)
 {
     struct daemon *daemon = b->daemon;
@@ -415,6 +424,7 @@ static void swap(struct build *b)
     log_set_level(LOG_LEVEL_ERROR + (int)conf->server.log_level);
     line_writer_set_target(daemon->vitals.access_log, b->access_log);
     settle_lanes(b->next);
+    turn_away_from_leaving(b, before);
     daemon_call_loops(daemon, commit_call, b);
     daemon_call_loops(daemon, turn_call, NULL);
     warn_of_few_descriptors(&conf->server, before);

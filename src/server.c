@@ -7,8 +7,8 @@
  * Accepting pauses on all bindings of a loop when the loop has its share of max_connections, until
  * one closes, and for a moment when accept(2) fails, which otherwise would be tried without end.
  *
- * A listener that a reload removes first accepts those who have connected.  It leaves its binding
- * behind without a listener, so that what is in flight on its connections is answered; the next answer
+ * A listener that a reload removes gets no new connections (listener_turn_away), and accepts those under
+ * way for a moment.  It leaves its binding behind without a listener, so that what is in flight on its connections is answered; the next answer
  * closes each of them. */
 #include "server.h"
 
@@ -46,7 +46,8 @@ struct binding {
     int retired_fd; /* of such a socket, to be closed; -1: none */
     unsigned retired_turns;
     bool closing;        /* the listener is gone: answers tell clients to close */
-    unsigned last_turns; /* in which it still accepts what had connected before */
+    struct event *leave_event; /* the listener is gone: when to begin with the last turns */
+    unsigned last_turns;       /* in which it still accepts what had connected before */
     unsigned n_connections;
     unsigned by_state[CONN_STATE_COUNT];
     struct listener_part *part; /* shows them to others, under the name that the listener has, or
@@ -196,6 +197,8 @@ static void free_binding(struct binding *binding)
     if (binding->inherited && binding->acceptor)
         fd = evconnlistener_get_fd(binding->acceptor);
     list_remove(&binding->link);
+    if (binding->leave_event)
+        event_free(binding->leave_event);
     if (binding->http)
         evhttp_free(binding->http);
     if (fd >= 0)
@@ -284,6 +287,8 @@ static void stop_accepting(struct binding *binding)
         return;
     if (binding->inherited)
         retire_descriptor(binding);
+    if (binding->leave_event)
+        event_del(binding->leave_event);
     evhttp_del_accept_socket(binding->http, binding->socket);
     binding->acceptor = NULL;
     binding->listener = NULL;
@@ -295,6 +300,9 @@ static void stop_accepting(struct binding *binding)
  * connecting is not waited for. */
 enum { LAST_TURNS_ACCEPTING = 64, LAST_TURNS_READING = 3 };
 
+/* Time for a handshake to end that had begun when the listener was turned away from. */
+enum { HANDSHAKE_MS = 250 };
+
 static bool is_knocked_at(const struct binding *binding)
 {
     struct pollfd poll_fd = {.fd = -1, .events = POLLIN};
@@ -304,10 +312,22 @@ static bool is_knocked_at(const struct binding *binding)
     return poll(&poll_fd, 1, 0) > 0;
 }
 
+static void on_leave(evutil_socket_t fd, short what, void *arg)
+{
+    struct binding *binding = arg;
+
+    (void)fd;
+    (void)what;
+    binding->last_turns = LAST_TURNS_ACCEPTING;
+    binding->loop->retiring = true;
+}
+
 /* The listener has been removed.  Its socket closes once those who have connected are accepted; what
  * waits at an inherited one may wait. */
 static void leave(struct binding *binding)
 {
+    static const struct timeval handshake = {.tv_usec = HANDSHAKE_MS * 1000};
+
     if (binding->inherited) {
         stop_accepting(binding);
         return;
@@ -315,8 +335,9 @@ static void leave(struct binding *binding)
     binding->listener = NULL;
     binding->closing = true;
     binding->index = NO_LISTENER;
-    binding->last_turns = LAST_TURNS_ACCEPTING;
-    binding->loop->retiring = true;
+    binding->leave_event = event_new(binding->loop->base, -1, 0, on_leave, binding);
+    if (!binding->leave_event || event_add(binding->leave_event, &handshake))
+        on_leave(-1, 0, binding);
 }
 
 int server_prepare(struct loop *loop, struct listener *const *listeners, size_t n)
@@ -483,7 +504,7 @@ void server_free_unused(struct loop *loop)
         }
         if (binding->retired_fd >= 0 || binding->last_turns)
             loop->retiring = true;
-        else if (binding->closing && !binding->n_connections)
+        else if (binding->closing && !binding->acceptor && !binding->n_connections)
             free_binding(binding);
     }
 }

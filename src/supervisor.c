@@ -234,6 +234,8 @@ static void drain(struct supervisor *s)
     int64_t deadline = clock_now_ns() + conf->drain_timeout;
 
     atomic_store(&s->daemon.vitals.draining, true);
+    for (size_t i = 0; i < s->daemon.snapshot->conf->n_listeners; i++)
+        listener_turn_away(s->daemon.listeners[i]);
     daemon_call_loops(&s->daemon, drain_call, NULL);
     notify_stopping("stopping");
     for (size_t i = 0; i < s->daemon.snapshot->conf->n_listeners; i++)

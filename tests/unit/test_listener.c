@@ -49,15 +49,27 @@ static void open_bad(const char *address, int error, const char *reason)
     strbuf_free(&why);
 }
 
-static int connect_to(const char *bound)
+/* The connected descriptor, or -1 with errno set. */
+static int stay_connected(const char *bound)
 {
     struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     sin.sin_port = htons((uint16_t)strtoul(strrchr(bound, ':') + 1, NULL, 10));
-    r = connect(fd, (struct sockaddr *)&sin, sizeof sin);
+    if (connect(fd, (struct sockaddr *)&sin, sizeof sin) == 0)
+        return fd;
     close(fd);
-    return r;
+    return -1;
+}
+
+static int connect_to(const char *bound)
+{
+    int fd = stay_connected(bound);
+
+    if (fd < 0)
+        return -1;
+    close(fd);
+    return 0;
 }
 
 static void fill_unix(struct sockaddr_un *sun, const char *path)
@@ -127,6 +139,48 @@ START_TEST(the_last_reference_closes_the_port)
     listener_unref(listener);
     listener_unref(NULL);
     free(bound);
+}
+END_TEST
+
+START_TEST(who_is_turned_away_finds_another_listener_or_none)
+{
+    struct listener *leaving = open_good("127.0.0.1:0", 0), *next;
+    struct conf_listener same = {.address = leaving->bound};
+    struct strbuf why = {0};
+    int before = stay_connected(leaving->bound), accepted;
+    char byte;
+
+    ck_assert_int_ge(before, 0);
+    listener_turn_away(leaving);
+    ck_assert_int_eq(connect_to(leaving->bound), -1);
+    ck_assert_int_eq(errno, ECONNREFUSED);
+    next = listener_open_beside(&same, &why);
+    ck_assert_msg(next != NULL, "%s", strbuf_cstr(&why));
+    ck_assert_int_eq(connect_to(leaving->bound), 0);
+    ck_assert_int_ge(accept(next->fd, NULL, NULL), 0);
+
+    accepted = accept(leaving->fd, NULL, NULL); /* who had come before, and nobody else */
+    ck_assert_int_ge(accepted, 0);
+    ck_assert_int_eq(accept(leaving->fd, NULL, NULL), -1);
+    ck_assert_int_eq(errno, EAGAIN);
+    listener_unref(leaving);
+    ck_assert_int_eq(send(accepted, "x", 1, 0), 1);
+    ck_assert_int_eq(recv(before, &byte, 1, 0), 1);
+    ck_assert_int_eq(connect_to(next->bound), 0);
+    listener_unref(next);
+}
+END_TEST
+
+START_TEST(a_unix_socket_that_turns_away_has_no_file)
+{
+    const char *path = support_path("leaving.sock");
+    struct listener *listener = open_good(unix_address(path), 0600);
+
+    ck_assert_int_eq(connect_unix(path), 0);
+    listener_turn_away(listener);
+    ck_assert_int_eq(access(path, F_OK), -1);
+    ck_assert_int_ge(accept(listener->fd, NULL, NULL), 0);
+    listener_unref(listener);
 }
 END_TEST
 
@@ -296,6 +350,8 @@ int main(void)
     const TTest *const tests[] = {
         port_0_is_chosen_and_told,
         the_last_reference_closes_the_port,
+        who_is_turned_away_finds_another_listener_or_none,
+        a_unix_socket_that_turns_away_has_no_file,
         a_port_in_use_is_an_error,
         a_port_alone_is_every_address,
         wrong_addresses_are_errors,
