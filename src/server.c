@@ -45,7 +45,7 @@ struct binding {
     bool inherited; /* the listening socket outlives this binding and its descriptor */
     int retired_fd; /* of such a socket, to be closed; -1: none */
     unsigned retired_turns;
-    bool closing;        /* the listener is gone: answers tell clients to close */
+    bool closing;              /* the listener is gone: answers tell clients to close */
     struct event *leave_event; /* the listener is gone: when to begin with the last turns */
     unsigned last_turns;       /* in which it still accepts what had connected before */
     unsigned n_connections;
