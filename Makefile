@@ -51,14 +51,19 @@ warnings = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wundef -Wimplicit-fallthrough -Wno-missing-field-initializers $(if $(DEVELOPER),-Werror)
 defines = -D_GNU_SOURCE -DHANDOFFD_VERSION=\"$(VERSION)\" -DHANDOFFD_SYSCONFDIR=\"$(SYSCONFDIR)\" \
 	$(if $(filter yes,$(WITH_SYSTEMD)),-DHAVE_SYSTEMD=1)
-# glibc warns about _FORTIFY_SOURCE without optimisation, and the sanitizers miss what it wraps.
-fortify = $(if $(SANITIZE)$(COVERAGE)$(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+# As far as the compiler and the C library go; tests/tree/check_hardening looks for it in the program.
+harden = $(call once,harden,sh packaging/hardening-flags code $(CC))
+# glibc warns about _FORTIFY_SOURCE without optimisation, and the sanitizers miss what it wraps. A
+# packager's own level stays.
+fortify = $(if $(SANITIZE)$(COVERAGE)$(filter -O0,$(CFLAGS))$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,\
+	$(fortify_flags))
+fortify_flags = $(call once,fortify_flags,sh packaging/hardening-flags fortify $(CC))
 instrument = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer) $(if $(COVERAGE),--coverage -O0)
 
-compile = $(strip $(CC) -std=gnu11 $(warnings) $(defines) $(fortify) -fstack-protector-strong -fPIE \
+compile = $(strip $(CC) -std=gnu11 $(warnings) $(defines) $(harden) $(fortify) -fPIE \
 	-pthread $(DEPS_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(instrument))
-link = $(strip $(CC) -pie -Wl,-z,relro,-z,now -pthread $(CFLAGS) $(instrument) $(LDFLAGS))
+link = $(strip $(CC) -pie -Wl,-z,relro,-z,now,-z,noexecstack -pthread $(CFLAGS) $(instrument) $(LDFLAGS))
 
 library_objects = $(patsubst src/%.c,$(BUILD)/src/%.o,$(filter-out src/main.c,$(wildcard src/*.c)))
 unit_sources = $(wildcard tests/unit/*.c)

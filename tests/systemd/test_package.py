@@ -55,6 +55,10 @@ def test_installed_it_is_enabled_and_serves_the_sample(service: Service) -> None
     run("systemd-analyze", "verify", UNIT, SOCKET)
 
 
+def test_its_program_is_hardened() -> None:
+    run("python3", "tests/tree/check_hardening", "/usr/sbin/handoffd")
+
+
 def test_upgraded_it_keeps_the_configuration_and_every_request(
     service: Service, tmp_path: Path
 ) -> None:
