@@ -198,7 +198,7 @@ bench-pool: $(BUILD)/tests/bench_pool
 coverage:
 	$(Q)rm -rf build/coverage
 	$(Q)$(MAKE) COVERAGE=1 SANITIZE= check
-	$(Q)gcov -n -o build/coverage/src build/coverage/src/*.gcda 2>/dev/null | sh tests/coverage
+	$(Q)$(PYTHON) tests/coverage build/coverage/src
 
 lint:
 	$(Q)sh tests/lint $(defines) $(DEPS_CFLAGS) $(CHECK_CFLAGS) $(CPPFLAGS)
@@ -267,7 +267,7 @@ help:
 	@echo 'make lint           clang-tidy, cppcheck, shellcheck, mandoc -Tlint, clang-format'
 	@echo 'make fuzz           run each fuzzer, or FUZZ="NAME...", for SECONDS=60 (clang)'
 	@echo 'make format         clang-format the sources in place'
-	@echo 'make coverage       run the tests on an instrumented build, list lines covered per file'
+	@echo 'make coverage       run the tests on an instrumented build, tell what they cover of each file'
 	@echo 'make install        into DESTDIR= under PREFIX=/usr/local; also uninstall'
 	@echo 'make dist           build/handoffd-$(VERSION).tar.gz of the last commit'
 	@echo 'make deb            build/deb/*.deb, checked by lintian; make rpm: build/rpm'
