@@ -71,6 +71,7 @@ unit_programs = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit
 unit_helpers = $(patsubst tests/unit/%.c,$(BUILD)/tests/%.o,\
 	$(filter-out tests/unit/test_%.c tests/unit/list_options.c,$(unit_sources)))
 list_options = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/list_options.c))
+bench_programs = $(patsubst tests/bench/%.c,$(BUILD)/tests/bench_%,$(wildcard tests/bench/*.c))
 fuzz_names = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 replays = $(patsubst %,$(BUILD)/tests/replay_%,$(fuzz_names))
 fuzzers = $(patsubst %,$(BUILD)/tests/fuzz_%,$(fuzz_names))
@@ -83,13 +84,14 @@ say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n')
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all tests fuzz fuzzers run check check-unit check-daemon check-tree demo bench bench-files bench-front bench-pool bench-instructions \
+.PHONY: all tests fuzz fuzzers run check check-unit check-daemon check-tree demo bench bench-deps bench-tools bench-publish bench-files \
+	bench-front bench-pool bench-instructions \
 	coverage lint format install uninstall dist clean distclean help FORCE
 .PHONY: check-systemd deb rpm
 
 all: $(daemon)
 
-tests: $(unit_programs) $(list_options) $(replays)
+tests: $(unit_programs) $(list_options) $(replays) $(bench_programs)
 
 # A stamp changes only when its text does; what was built with other flags, or from another set of
 # files, is older than its stamp and is made again.
@@ -176,15 +178,28 @@ check-systemd: all
 demo: $(daemon)
 	$(Q)HANDOFFD=$(CURDIR)/$(daemon) PYTHON=$(PYTHON) tests/demo/run
 
-bench: $(daemon)
-	$(Q)HANDOFFD=$(CURDIR)/$(daemon) PYTHON=$(PYTHON) tests/bench/run
+# BENCH takes options of tests/bench/run, such as BENCH='--only hello,noop --peers nginx,go'.
+run_bench = $(Q)HANDOFFD=$(CURDIR)/$(daemon) BENCH_LOAD=$(BUILD)/tests/bench_load $(PYTHON) tests/bench/run
+BENCH =
+bench: bench-tools
+	$(run_bench) $(BENCH)
+
+bench-files: bench-tools
+	$(run_bench) --only file,file1m,file100m,bodies --peers nginx,nginx-sendfile \
+		--output $(BUILD)/bench/files $(BENCH)
+
+bench-tools: $(daemon) $(BUILD)/tests/bench_load
+
+bench-deps:
+	$(Q)sh packaging/install-deps --bench
+
+# Keeps the last run's report, plots and raw figures in the tree, and its tables in README.md.
+bench-publish:
+	$(Q)$(PYTHON) tests/bench/publish build/bench
 
 $(BUILD)/tests/bench_%: tests/bench/%.c $(library)
 	$(say) LINK $@
-	$(Q)$(compile) -Isrc -o $@ $< $(library) -pie $(LDFLAGS) $(DEPS_LIBS) $(LIBS)
-
-bench-files: $(daemon)
-	$(Q)HANDOFFD=$(CURDIR)/$(daemon) $(PYTHON) tests/bench/files
+	$(Q)$(compile) -Isrc -o $@ $< $(library) -pie $(LDFLAGS) $(DEPS_LIBS) -lm $(LIBS)
 
 bench-front: $(daemon) $(BUILD)/tests/bench_guard
 	$(Q)HANDOFFD=$(CURDIR)/$(daemon) BENCH_GUARD=$(BUILD)/tests/bench_guard $(PYTHON) tests/bench/front
@@ -260,7 +275,10 @@ help:
 	@echo 'make check          all tests; parts: check-unit, check-tree, check-daemon'
 	@echo 'make check-systemd  the daemon and its package as a service of a booted systemd (root)'
 	@echo 'make demo           threads, pools and waiting requests, shown with ApacheBench'
-	@echo 'make bench          throughput and latency, side by side with nginx'
+	@echo 'make bench          speed, side by side with eight other servers: tables, plots, raw figures'
+	@echo 'make bench-deps     install what the benchmarks need (Debian packages; as root or by sudo)'
+	@echo 'make bench-publish  keep the report of the last `make bench` in tests/bench/results'
+	@echo 'make bench-files    files and large bodies, side by side with nginx'
 	@echo 'make bench-front    what slow clients, the guard and idle connections cost'
 	@echo 'make bench-instructions  instructions per request, by callgrind'
 	@echo 'make bench-pool     the hand-over to threads and back, beside a plain one'

@@ -35,7 +35,8 @@ class Daemon:
     START_LIMIT = 20.0
     STOP_LIMIT = 20.0
 
-    def __init__(self, config, cpu=None):
+    def __init__(self, config, cpu=None, program=None):
+        self._program = program or binary()
         self._tmp = tempfile.TemporaryDirectory(prefix="handoffd-")
         self.conf = os.path.join(self._tmp.name, "handoffd.conf")
         self._log_path = os.path.join(self._tmp.name, "log")
@@ -80,7 +81,7 @@ class Daemon:
         with open(self._log_path, "wb") as log:
             began = time.monotonic()
             self.process = subprocess.Popen(
-                [binary(), "-c", self.conf],
+                [self._program, "-c", self.conf],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -121,7 +122,7 @@ class Daemon:
             except queue.Empty:
                 if self.process.poll() is not None:
                     raise DaemonError(
-                        f"{binary()} ended with code {self.process.returncode}\n" + self.log()
+                        f"{self._program} ended with code {self.process.returncode}\n" + self.log()
                     ) from None
                 continue
             for line in lines:

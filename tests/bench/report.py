@@ -1,0 +1,317 @@
+"""From the raw figures of a run to its tables and plots. Needs nothing but what is in bench.json."""
+
+import figures
+from charts import line_chart, row_chart
+from figures import markdown, median, rate_text, spread, time_text
+
+MIB = 1 << 20
+PERCENTILES = ("p50", "p75", "p90", "p95", "p99", "p99.9", "max")
+
+# How a figure is shown: its heading and its text.
+FORMS = {
+    "rate": ("rate", rate_text),
+    "bytes": ("throughput", lambda v: f"{v / MIB:,.0f} MiB/s"),
+    "ready": ("time", time_text),
+    "mib": ("memory while idle", lambda v: f"{v:.1f} MiB"),
+    "p50": ("p50", time_text),
+    "p90": ("p90", time_text),
+    "p99": ("p99", time_text),
+    "p99.9": ("p99.9", time_text),
+    "max": ("slowest", time_text),
+    "added_p50": ("added at p50", time_text),
+    "added_p99": ("added at p99", time_text),
+    "kib_each": ("memory of each", lambda v: f"{v:.2f} KiB"),
+    "per_request": ("calls per request", "{:.2f}".format),
+    "of_ideal": ("rate, of the ideal", "{:.4f}".format),
+    "p99_of_ideal": ("p99, of the ideal", "{:.3f}".format),
+    "goodput": ("in time, of the capacity", "{:.1%}".format),
+    "answered": ("answered at all, of what was asked", "{:.1%}".format),
+    "grown_kib": ("growth of the resident memory", lambda v: f"{v / 1024:.1f} MiB"),
+    "rejected": ("told 503 at once", "{:.1%}".format),
+    "user_us": ("user time each", "{:.2f} µs".format),
+    "system_us": ("system time each", "{:.2f} µs".format),
+    "voluntary": ("context switches each", "{:.3f}".format),
+}
+
+# Which figures a workload's table shows besides the one that is compared.
+COLUMNS = {
+    "start": ("mib",),
+    "hello": ("p50", "p99", "user_us", "system_us"),
+    "browser": ("p50", "p99", "user_us", "system_us"),
+    "noop": ("p50", "p99", "user_us", "system_us", "voluntary"),
+    "pool400": ("p50", "p99", "voluntary"),
+    "spin": ("p50", "p99"),
+    "file": ("p50", "p99"),
+    "answer1m": ("p50", "p99"),
+    "post1m": ("p50", "p99"),
+    "handover": ("added_p99",),
+    "mixed": ("p50", "p90", "p99.9", "max"),
+    "file1m": ("p50", "p99"),
+    "file100m": (),
+    "overload": ("answered", "rejected", "p50", "p99"),
+}
+
+
+def columns(name):
+    return ("of_ideal", "p99", "p99_of_ideal") if name.startswith("sleep") else COLUMNS.get(name, ())
+
+
+def reader(figure):
+    return lambda found: found[figure]
+
+
+def server_label(raw, name):
+    return raw["servers"].get(name, {}).get("label", name)
+
+
+def detail(raw, name):
+    """The table of one workload."""
+    work = raw["workloads"][name]
+    shown = (work["figure"], *columns(name))
+    header = ["server", *(FORMS[figure][0] for figure in shown)]
+    if work["compared"]:
+        header.append(f"{server_label(raw, work['ours'])}, times this")
+    rows = []
+    for server in work["servers"]:
+        row = [server_label(raw, server)]
+        reason = lacking(raw, name, server)
+        if reason:
+            rows.append(row + ["not measured"] + [""] * (len(header) - 2))
+            continue
+        for figure in shown:
+            found = figures.values(work["rounds"], server, reader(figure))
+            form = FORMS[figure][1]
+            row.append(f"{form(median(found))} ({form(min(found))} to {form(max(found))})"
+                       if figure == work["figure"] and len(found) > 1 else form(median(found)))
+        if work["compared"]:
+            found = figures.ratios(work["rounds"], work["ours"], server, reader(work["figure"]))
+            row.append("" if server == work["ours"] else spread(found) if found else "not measured")
+        rows.append(row)
+    lower = " Less is better." if work["lower"] else ""
+    return f"### `{name}`: {work['title']}\n\n" + (lower.strip() + "\n\n" if lower else "") + markdown(header, rows)
+
+
+def lacking(raw, name, server):
+    """Why there is no figure of a server; empty when there is."""
+    work = raw["workloads"][name]
+    missing = raw["servers"].get(server, {}).get("missing")
+    reason = missing or work["failed"].get(server)
+    if not reason and not any(server in each for each in work["rounds"]):
+        reason = "no round was measured"
+    return reason
+
+
+def all_lacking(raw):
+    """(server, what, reason) of everything that was asked for and not measured; a server that is missing once."""
+    found = [(name, "everything", each["missing"]) for name, each in raw["servers"].items() if each.get("missing")]
+    for name, work in raw["workloads"].items():
+        for server in work["servers"]:
+            reason = lacking(raw, name, server)
+            if reason and not raw["servers"].get(server, {}).get("missing"):
+                found.append((server, name, reason))
+    return found
+
+
+def summary(raw):
+    """One row for each workload, one column for each kind of peer: medians of ratios with their spread."""
+    kinds = []
+    for work in raw["workloads"].values():
+        for server in work["servers"]:
+            kind = server_label(raw, server).split(",")[0]
+            if work["compared"] and kind not in kinds and kind != "handoffd":
+                kinds.append(kind)
+    rows = []
+    for name, work in raw["workloads"].items():
+        cells = dict.fromkeys(kinds, "")
+        if not work["compared"] or work["ours"] != "handoffd":
+            continue
+        for server in work["servers"]:
+            if server == work["ours"]:
+                continue
+            kind, _, variant = server_label(raw, server).partition(", ")
+            found = figures.ratios(work["rounds"], work["ours"], server, reader(work["figure"]))
+            text = spread(found) if found else "not measured"
+            if kind in cells:
+                cells[kind] += ("; " if cells[kind] else "") + (f"{variant}: " if cells[kind] else "") + text
+        ours = figures.values(work["rounds"], work["ours"], reader(work["figure"]))
+        form = FORMS[work["figure"]][1]
+        less = " (less is better)" if work["lower"] else ""
+        rows.append([work["title"] + less, form(median(ours)) if ours else "not measured", *cells.values()])
+    return markdown(["workload", "handoffd", *kinds], rows) if rows else ""
+
+
+def goals(raw):
+    """What should be, and what is."""
+    rows = []
+    for work in raw["workloads"].values():
+        for goal in work["goals"]:
+            rounds, ours, peer = work["rounds"], work["ours"], goal["peer"]
+            if peer:
+                found = figures.ratios(rounds, ours, peer, reader(goal["figure"]))
+                what = f"{work['title']}: times {server_label(raw, peer)}"
+            else:
+                found = figures.values(rounds, ours, reader(goal["figure"]))
+                what = f"{work['title']}: {FORMS[goal['figure']][0]}"
+            form = "{:.3f}".format if peer else FORMS[goal["figure"]][1]
+            if not found:
+                rows.append([what, f"{goal['sign']} {form(goal['bound'])}", "not measured", ""])
+                continue
+            value = median(found)
+            good = value <= goal["bound"] if goal["sign"] == "≤" else value >= goal["bound"]
+            text = f"{form(value)} ({form(min(found))} to {form(max(found))})"
+            rows.append([what, f"{goal['sign']} {form(goal['bound'])}", text, "yes" if good else "**no**"])
+    return markdown(["what", "wanted", "median (spread)", "met"], rows) if rows else ""
+
+
+# What README.md quotes, and how its columns are called there.
+BRIEF = {
+    "hello": "answer from the loop",
+    "browser": "with a browser's headers",
+    "noop": "no-op in a thread",
+    "spin": "1 ms of CPU",
+    "file": "file of 16 KiB",
+}
+
+
+def brief(raw):
+    """The short table: how many times the peers' rates ours are, and where the rest is."""
+    shown = [name for name in BRIEF if name in raw["workloads"]]
+    peers = dict.fromkeys(server for name in shown for server in raw["workloads"][name]["servers"][1:])
+    rows = []
+    for peer in peers:
+        row = [server_label(raw, peer)]
+        for name in shown:
+            work = raw["workloads"][name]
+            found = figures.ratios(work["rounds"], work["ours"], peer, reader(work["figure"]))
+            row.append(spread(found) if found else "")
+        rows.append(row)
+    machine, options = raw["machine"], raw["options"]
+    text = (
+        f"Measured on {machine['date'][:10]}, {machine['cpu']}, servers on one core and the load on another, "
+        f"{options['rounds']} rounds of {options['seconds']} s with {options['clients']} clients:"
+    )
+    return text + "\n\n" + markdown(["handoffd, times", *(BRIEF[name] for name in shown)], rows)
+
+
+def quiet_text(raw):
+    """Whether the machine was left alone."""
+    quiet = raw["quiet"]
+    return f"other programs used {quiet['others']:.1%} of a CPU, and the host took {quiet['stolen']:.1%}"
+
+
+def document(raw):
+    """The whole report, in Markdown."""
+    machine, options = raw["machine"], raw["options"]
+    parts = [
+        "# Benchmark",
+        f"{machine['date']}, {machine['cpu']}, {machine['cpus']} CPUs, {machine['kernel']}, {machine['system']}. "
+        f"{options['rounds']} rounds of {options['seconds']} s. Meanwhile {quiet_text(raw)}.",
+        "Ratios are handoffd's figure over the peer's: the median of the rounds' ratios, and in brackets the lowest "
+        "and the highest. How it is measured: [tests/bench](..).",
+    ]
+    lacks = all_lacking(raw)
+    if lacks:
+        rows = [(server_label(raw, server), what, reason) for server, what, reason in lacks]
+        parts += ["## Not measured", markdown(["server", "workload", "why"], rows)]
+    text = summary(raw)
+    if text:
+        parts += ["## Against the peers", text]
+    text = goals(raw)
+    if text:
+        parts += ["## Goals", text]
+    drawn = plots(raw)
+    if drawn:
+        parts += ["## Plots", "\n\n".join(f"![{name}]({name}.svg)" for name in drawn)]
+    parts += ["## Workload by workload", *(detail(raw, name) for name in raw["workloads"])]
+    versions = [(each["label"], each.get("version", "not there"), each.get("package") or "")
+                for each in raw["servers"].values()]
+    parts += ["## Versions", markdown(["server", "version", "Debian packages"], versions)]
+    return "\n\n".join(parts) + "\n"
+
+
+# ---- plots ---------------------------------------------------------------------------------------
+
+
+def point(found):
+    return median(found), min(found), max(found)
+
+
+def plots(raw):
+    """The plots that this run has figures for: names and SVG texts."""
+    drawn = {
+        "ratios": ratios_plot(raw),
+        "sleep-rate": sleep_plot(raw, "rate", "Rate over the size of the pool: 50 clients, 50 ms of sleep",
+                                 "requests per second"),
+        "sleep-p99": sleep_plot(raw, "p99", "p99 over the size of the pool: 50 clients, 50 ms of sleep",
+                                "milliseconds"),
+        "mixed": mixed_plot(raw),
+        "overload": overload_plot(raw),
+    }
+    return {name: text for name, text in drawn.items() if text}
+
+
+def ratios_plot(raw):
+    groups = []
+    for name, work in raw["workloads"].items():
+        if not work["compared"] or name.startswith("sleep"):
+            continue  # those have plots of their own
+        rows = []
+        for server in work["servers"]:
+            # Upside down where less is better, so that right of 1 always means that the daemon does better.
+            pair = (work["ours"], server) if not work["lower"] else (server, work["ours"])
+            found = figures.ratios(work["rounds"], *pair, reader(work["figure"]))
+            if server != work["ours"] and found and min(found) > 0:
+                rows.append((server_label(raw, server), *point(found)))
+        groups.append((work["title"], rows))
+    return row_chart("How many times better than each peer (median of ratios, lowest to highest)",
+                     "times better; left of the dashed line the peer is better", groups, reference=1)
+
+
+def sleep_plot(raw, figure, title, upward):
+    series, places, ideal = {}, [], {}
+    factor = 1e3 if figure == "p99" else 1
+    for name, work in raw["workloads"].items():
+        if not name.startswith("sleep"):
+            continue
+        threads = work["threads"]
+        places.append(threads)
+        best = min(threads, 50) / 0.05 if figure == "rate" else figures.fifo_p99(50, threads, 0.05) * factor
+        ideal[threads] = (best,) * 3
+        for server in work["servers"]:
+            found = figures.values(work["rounds"], server, reader(figure))
+            if found:
+                values = tuple(value * factor for value in point(found))
+                series.setdefault(server_label(raw, server), {})[threads] = values
+    rows = [("ideal (FIFO)", ideal), *series.items()]
+    return line_chart(title, "threads in the pool", upward, sorted(places), rows, log=figure == "p99")
+
+
+def mixed_plot(raw):
+    work = raw["workloads"].get("mixed")
+    if not work:
+        return None
+    series = []
+    for server in work["servers"]:
+        points = {}
+        for percent in PERCENTILES:
+            found = figures.values(work["rounds"], server, reader(percent))
+            if found:
+                points[percent] = tuple(value * 1e3 for value in point(found))
+        series.append((server_label(raw, server), points))
+    return line_chart("Latency of short answers in a mixed load, from the moment when each was due",
+                      "percentile", "milliseconds", PERCENTILES, series, log=True)
+
+
+def overload_plot(raw):
+    work = raw["workloads"].get("overload")
+    if not work:
+        return None
+    groups = []
+    for figure in ("goodput",):
+        rows = []
+        for server in work["servers"]:
+            found = figures.values(work["rounds"], server, reader(figure))
+            if found:
+                rows.append((server_label(raw, server), *(value * 100 for value in point(found))))
+        groups.append((FORMS[figure][0], rows))
+    return row_chart("At 1.5 times the capacity of 8 threads", "percent of the capacity", groups, 100, log=False)
