@@ -279,7 +279,7 @@ help:
 	@echo 'make bench-deps     install what the benchmarks need (Debian packages; as root or by sudo)'
 	@echo 'make bench-publish  keep the report of the last `make bench` in tests/bench/results'
 	@echo 'make bench-files    files and large bodies, side by side with nginx'
-	@echo 'make bench-front    what slow clients, the guard and idle connections cost'
+	@echo 'make bench-front    what slow clients and the guard cost'
 	@echo 'make bench-instructions  instructions per request, by callgrind'
 	@echo 'make bench-pool     the hand-over to threads and back, beside a plain one'
 	@echo 'make lint           clang-tidy, cppcheck, shellcheck, mandoc -Tlint, clang-format'

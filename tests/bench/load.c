@@ -48,8 +48,8 @@ struct client {
     bool used, closing; /* has carried a request before; ends after this answer */
     bool pending;       /* has a request that is not answered: `sample` */
     size_t sample;
-    size_t have;        /* bytes of the head in buf */
-    int64_t body_left;  /* -1: until the end of the connection */
+    size_t have;       /* bytes of the head in buf */
+    int64_t body_left; /* -1: until the end of the connection */
     char buf[MAX_HEAD];
 };
 
@@ -447,7 +447,8 @@ static double percentile(const int64_t *sorted, size_t count, double percent)
 
 static void count_up(json_t *object, const char *key)
 {
-    json_object_set_new(object, key, json_integer(json_integer_value(json_object_get(object, key)) + 1));
+    json_object_set_new(object, key,
+                        json_integer(json_integer_value(json_object_get(object, key)) + 1));
 }
 
 static json_t *report_path(int path)
@@ -455,8 +456,10 @@ static json_t *report_path(int path)
     static const struct {
         const char *name;
         double percent;
-    } wanted[] = {{"p50", 50}, {"p75", 75}, {"p90", 90}, {"p95", 95}, {"p99", 99}, {"p99.9", 99.9}, {"max", 100}};
-    int64_t *good = checked(malloc((sample_count + 1) * sizeof *good)), in_time = 0, sum = 0, sent = 0;
+    } wanted[] = {{"p50", 50}, {"p75", 75},     {"p90", 90}, {"p95", 95},
+                  {"p99", 99}, {"p99.9", 99.9}, {"max", 100}};
+    int64_t *good = checked(malloc((sample_count + 1) * sizeof *good)), in_time = 0, sum = 0,
+            sent = 0;
     json_t *status = json_object(), *all = json_object();
     size_t count = 0;
     char key[16];
@@ -483,7 +486,8 @@ static json_t *report_path(int path)
         json_object_set_new(all, "in_time", json_integer(in_time));
     json_object_set_new(all, "mean", json_real(count ? (double)sum / 1e9 / (double)count : 0));
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
-        json_object_set_new(all, wanted[i].name, json_real(percentile(good, count, wanted[i].percent)));
+        json_object_set_new(all, wanted[i].name,
+                            json_real(percentile(good, count, wanted[i].percent)));
     free(good);
     return all;
 }
@@ -567,15 +571,32 @@ static void read_options(int argc, char **argv)
 
     while ((letter = getopt(argc, argv, "c:n:s:r:l:t:H:h")) != -1) {
         switch (letter) {
-        case 'c': option.clients = (int)number(optarg, 1, 100000, "-c"); break;
-        case 'n': option.requests = (long)number(optarg, 1, 1e8, "-n"); break;
-        case 's': option.seconds = number(optarg, 0.001, 1e5, "-s"); break;
-        case 'r': option.rate = number(optarg, 0.001, 1e6, "-r"); break;
-        case 'l': option.limit = number(optarg, 0.001, 1e6, "-l"); break;
-        case 't': option.timeout = number(optarg, 0, 1e5, "-t"); break;
-        case 'H': add_field(optarg); break;
-        case 'h': fputs(usage_text, stdout); exit(EXIT_SUCCESS);
-        default: usage("option");
+        case 'c':
+            option.clients = (int)number(optarg, 1, 100000, "-c");
+            break;
+        case 'n':
+            option.requests = (long)number(optarg, 1, 1e8, "-n");
+            break;
+        case 's':
+            option.seconds = number(optarg, 0.001, 1e5, "-s");
+            break;
+        case 'r':
+            option.rate = number(optarg, 0.001, 1e6, "-r");
+            break;
+        case 'l':
+            option.limit = number(optarg, 0.001, 1e6, "-l");
+            break;
+        case 't':
+            option.timeout = number(optarg, 0, 1e5, "-t");
+            break;
+        case 'H':
+            add_field(optarg);
+            break;
+        case 'h':
+            fputs(usage_text, stdout);
+            exit(EXIT_SUCCESS);
+        default:
+            usage("option");
         }
     }
     if (argc - optind < 2 || (option.rate > 0 && option.requests))

@@ -163,6 +163,17 @@ def goals(raw):
     return markdown(["what", "wanted", "median (spread)", "met"], rows) if rows else ""
 
 
+def all_faults(raw):
+    """(server, workload, count) of requests that were not answered as they should be."""
+    found = []
+    for name, work in raw["workloads"].items():
+        for server in work["servers"]:
+            count = sum(each[server].get("faults", 0) for each in work["rounds"] if server in each)
+            if count:
+                found.append((server, name, count))
+    return found
+
+
 # What README.md quotes, and how its columns are called there.
 BRIEF = {
     "hello": "answer from the loop",
@@ -213,6 +224,10 @@ def document(raw):
     if lacks:
         rows = [(server_label(raw, server), what, reason) for server, what, reason in lacks]
         parts += ["## Not measured", markdown(["server", "workload", "why"], rows)]
+    faults = all_faults(raw)
+    if faults:
+        rows = [(server_label(raw, server), what, f"{count:,}") for server, what, count in faults]
+        parts += ["## Requests that failed", markdown(["server", "workload", "not answered, or not with 200"], rows)]
     text = summary(raw)
     if text:
         parts += ["## Against the peers", text]

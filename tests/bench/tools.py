@@ -55,6 +55,7 @@ def parse_wrk(text):
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     found["errors"] = sum(int(count) for count in errors.groups()) if errors else 0
     found["refused"] = int(refused[1]) if refused else 0
+    found["faults"] = found["errors"] + found["refused"]
     return found
 
 

@@ -108,6 +108,7 @@ def sleeping(server, context):
     return {
         **found,
         **figures_of,
+        "faults": figures_of["sent"] - figures_of["ok"],
         "rate": figures_of["ok"] / found["seconds"],
         "of_ideal": figures_of["ok"] * HOLD / at_once / found["seconds"],
         "p99_of_ideal": figures_of["p99"] / figures.fifo_p99(CLIENTS, server.threads, HOLD),
@@ -125,6 +126,7 @@ def overload(server, context):
     return {
         **found,
         **of_path,
+        "faults": of_path["sent"] - of_path["ok"] - of_path["status"].get("503", 0),
         "goodput": of_path["in_time"] / capacity / duration,
         "answered": of_path["ok"] / of_path["sent"],
         "rejected": of_path["status"].get("503", 0) / of_path["sent"],
@@ -136,7 +138,8 @@ def mixed(server, context):
     paths = [f"{server.paths[name]}={weight}" for name, weight in MIX.items()]
     found = tools.load(server.port, paths, context.load_cpu, c=4000, r=MIX_RATE, s=max(2, context.seconds * 2))
     all_paths = found.pop("paths")
-    return {**found, **all_paths[server.paths["hello"]], "paths": all_paths}
+    faults = sum(each["sent"] - each["ok"] for each in all_paths.values())
+    return {**found, **all_paths[server.paths["hello"]], "faults": faults, "paths": all_paths}
 
 
 def hand_over(server, context):
