@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import StartDaemon
-from harness import Daemon, conf
+from harness import Daemon, conf, until
 from rawhttp import Connection, Response, request_bytes
 
 PATIENT = 'drain_timeout = "1h";'
@@ -382,13 +382,15 @@ def test_a_client_below_the_minimum_rate_is_cut_off(start: StartDaemon, large: s
     """It is never without a byte for long; only the rate tells."""
     daemon = start(conf(large, server=server(write_timeout=SHORT)))
     at_rest = daemon.descriptors_at_rest()
-    with begin_large(daemon, 8192) as connection, daemon.connect() as idle:
-        for _ in range(2000):
-            connection.sock.recv(1)
-            if daemon.descriptor_count() <= at_rest + 1:
-                break
-            assert idle.is_quiet(DRIP)
-        assert daemon.descriptor_count() <= at_rest + 1
+    with daemon.connect() as idle:
+        until(lambda: daemon.descriptor_count() == at_rest + 1, "the idle connection accepted")
+        with begin_large(daemon, 8192) as connection:
+            for _ in range(2000):
+                connection.sock.recv(1)
+                if daemon.descriptor_count() <= at_rest + 1:
+                    break
+                assert idle.is_quiet(DRIP)
+            assert daemon.descriptor_count() <= at_rest + 1
     assert_nothing_left(daemon, at_rest)
 
 
