@@ -50,6 +50,10 @@ enum {
     LOOK_MS = 100,
 };
 
+/* Thousands of connections may be idle, and this is what each costs beside evhttp's 1.9 KiB: grow it with
+ * a reason. */
+_Static_assert(sizeof(struct conn) <= sizeof(struct event) + 304, "an idle connection is small");
+
 static const char LATE_BODY[] = "the body came too slowly, or none of it within body_timeout";
 
 const struct conf_server *conn_limits(const struct conn *conn)
@@ -248,14 +252,6 @@ static bool take_event(struct conn *conn, const struct guard_event *event)
     return false;
 }
 
-static void begin_request(struct conn *conn)
-{
-    const struct conf_server *server = conn_limits(conn);
-
-    conn->limits.max_head = (size_t)server->max_header_size;
-    conn->limits.max_body = (uint64_t)server->max_body_size;
-}
-
 /* Feeds the guard until a request is complete or the bytes are used up.  Returns how many bytes were
  * used; `*gone` tells that the connection does not exist any more. */
 static size_t feed(struct conn *conn, const char *data, size_t len, bool *gone)
@@ -268,8 +264,6 @@ static size_t feed(struct conn *conn, const char *data, size_t len, bool *gone)
 
     loop->freed = NULL;
     loop->feeding = conn;
-    if (idle)
-        begin_request(conn);
     while (more) {
         used += guard_feed(&conn->guard, data + used, len - used, event);
         conn->more_behind = used < len;
@@ -459,22 +453,20 @@ static void expire(struct conn *conn)
         conn_hang_up(conn);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+void conn_on_time(struct loop_timer *timer)
 {
-    struct conn *conn = arg;
+    struct conn *conn = container_of(timer, struct conn, timer);
+    int64_t *body = conn->exchange ? &conn->exchange->body_clock.deadline_ns : NULL;
     int64_t now = clock_now_ns();
 
-    (void)fd;
-    (void)what;
-    conn->timer_ns = 0;
-    if (conn->body_deadline_ns && now >= conn->body_deadline_ns) {
-        conn->body_deadline_ns = 0;
-        conn_set_timer(conn, now);
+    if (body && *body && now >= *body) {
+        *body = 0;
+        conn_set_timer(conn);
         conn_refuse_rest(conn, 408, LATE_BODY);
     } else if (conn->deadline_ns && now >= conn->deadline_ns) {
         expire(conn);
     } else {
-        conn_set_timer(conn, now);
+        conn_set_timer(conn);
     }
 }
 
@@ -498,7 +490,7 @@ static void conn_free(struct conn *conn)
     if (conn->exchange)
         exchange_end(conn->exchange);
     conn_stop_reading(conn);
-    event_del(&conn->timer);
+    loop_timer_stop(loop, &conn->timer);
     guard_clear(&conn->guard);
     list_remove(&conn->link);
     list_remove(&conn->todo);
@@ -533,8 +525,7 @@ struct bufferevent *conn_new_bufferevent(struct event_base *base, void *arg)
     conn->binding = binding;
     conn->bev = bev;
     conn->fd = -1;
-    conn->limits = (struct guard_limits){.max_fields = GUARD_FIELDS_MAX, .max_trailer = 4096};
-    guard_init(&conn->guard, &conn->limits);
+    guard_init(&conn->guard, &conn->loop->limits);
     list_init(&conn->todo);
     list_add_tail(&conn->loop->fresh, &conn->link);
     event_active(conn->loop->attach_event, EV_TIMEOUT, 0);
@@ -559,8 +550,7 @@ static void attach(struct conn *conn)
     bufferevent_enable(conn->bev, EV_READ);
     evhttp_connection_set_closecb(conn->evcon, on_close, conn);
     event_assign(&conn->read_event, base, conn->fd, EV_READ | EV_PERSIST, on_readable, conn);
-    event_assign(&conn->timer, base, -1, 0, on_timer, conn);
-    output_init(&conn->output, base, conn->fd, conn_on_writable, conn);
+    output_init(&conn->output, base, conn->fd, conn_on_writable);
     conn_start_reading(conn);
     conn_set_deadline(conn, conn_limits(conn)->header_timeout);
 }

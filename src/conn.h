@@ -5,6 +5,7 @@
 
 #include "guard.h"
 #include "list.h"
+#include "loop_timer.h"
 #include "meters.h"
 #include "output.h"
 #include "parse_num.h"
@@ -31,6 +32,7 @@ enum conn_phase {
     CONN_LINGERING, /* the last answer is out; what still comes in is thrown away */
 };
 
+/* Thousands of these wait for a next request: what only a request needs stands in its exchange. */
 struct conn {
     struct list link; /* in loop->fresh, then in loop->conns */
     struct list todo; /* in loop->todo: has bytes to go on with */
@@ -40,26 +42,21 @@ struct conn {
     struct evhttp_connection *evcon; /* NULL until attached */
     struct exchange *exchange;       /* the request that is read or answered */
     struct event read_event;
-    struct event timer;
+    struct loop_timer timer;
     int fd;
-    enum conn_phase phase;
-    enum conn_state counted; /* as what it is counted */
-    bool reading;            /* read_event is pending */
-    bool more_behind;        /* bytes follow the request that the guard has completed last */
-    bool end_of_stream;      /* the client has sent its FIN */
-    bool receiving;          /* of the request that is served, more of the body is to come */
-    bool body_full;          /* ... but is not read, as the worker is behind */
-    bool expects;            /* ... and the client waits for "100 Continue" */
-    struct guard_limits limits;
+    uint8_t phase;      /* enum conn_phase */
+    uint8_t counted;    /* enum conn_state: as what it is counted */
+    bool reading;       /* read_event is pending */
+    bool more_behind;   /* bytes follow the request that the guard has completed last */
+    bool end_of_stream; /* the client has sent its FIN */
+    bool receiving;     /* of the request that is served, more of the body is to come */
+    bool body_full;     /* ... but is not read, as the worker is behind */
+    bool expects;       /* ... and the client waits for "100 Continue" */
     struct guard guard;
     struct stash stash;  /* bytes behind the request that is being answered */
-    int64_t deadline_ns; /* 0: none */
-    int64_t body_end_ns; /* when all of the body must have come, as it looks */
-    int64_t body_paused_ns;
-    int64_t body_deadline_ns; /* while `receiving`; 0: none */
-    int64_t set_ns;           /* when the first was set: the phase began or bytes came */
-    int64_t timer_ns;         /* when the timer fires; 0: it is not set */
-    uint64_t unwritten;       /* of the answer, when its deadline was set, and added since then */
+    int64_t deadline_ns; /* 0: none; a body that is received has another, in its exchange */
+    int64_t set_ns;      /* when one was set last: the phase began or bytes came */
+    uint64_t unwritten;  /* of the answer, when its deadline was set, and added since then */
     struct output output;
 };
 
@@ -105,8 +102,8 @@ struct exchange *conn_detach_task(struct exchange *task);
 /* Behind the head: the answer is broken off, the connection closed. */
 void conn_break_off(struct conn *conn);
 
-/* For the output's event; `conn` is a struct conn. */
-void conn_on_writable(evutil_socket_t fd, short what, void *conn);
+/* For output_init. */
+void conn_on_writable(struct output *output);
 
 /* ---- conn_body.c: bodies that go to a worker while they arrive ------------------------------- */
 

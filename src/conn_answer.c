@@ -107,11 +107,9 @@ static void push(struct conn *conn, uint64_t added)
     }
 }
 
-void conn_on_writable(evutil_socket_t fd, short what, void *arg)
+void conn_on_writable(struct output *output)
 {
-    (void)fd;
-    (void)what;
-    push(arg, 0);
+    push(container_of(output, struct conn, output), 0);
 }
 
 void conn_write_rest(struct conn *conn)

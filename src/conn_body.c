@@ -70,7 +70,7 @@ bool conn_receive(struct conn *conn, const char *data, size_t len)
 void conn_stop_receiving(struct conn *conn)
 {
     conn->receiving = conn->body_full = conn->expects = false;
-    conn->body_deadline_ns = 0;
+    conn->exchange->body_clock.deadline_ns = 0;
 }
 
 void conn_received(struct conn *conn)

@@ -1,6 +1,7 @@
 #include "conn_deadline.h"
 
 #include "clock.h"
+#include "exchange.h"
 #include "loop.h"
 
 #include <linux/sockios.h>
@@ -22,27 +23,25 @@ static int64_t write_timeout(const struct conn *conn)
     return conn->loop->snapshot->conf->server.write_timeout;
 }
 
-void conn_set_timer(struct conn *conn, int64_t now)
+void conn_set_timer(struct conn *conn)
 {
-    int64_t next = conn->deadline_ns, body = conn->body_deadline_ns, left;
-    struct timeval tv;
+    int64_t next = conn->deadline_ns;
+    int64_t body = conn->exchange ? conn->exchange->body_clock.deadline_ns : 0;
 
     if (body && (!next || body < next))
         next = body;
-    if (!next)
-        return;
-    left = next > now ? next - now : 0;
-    tv = (struct timeval){.tv_sec = left / NS_PER_SEC, .tv_usec = left % NS_PER_SEC / NS_PER_US};
-    tv.tv_usec += tv.tv_usec < 999999; /* not before the deadline */
-    conn->timer_ns = event_add(&conn->timer, &tv) ? 0 : next;
+    loop_timer_stop(conn->loop, &conn->timer);
+    /* Without memory for it the connection has no deadline until the next one is set. */
+    if (next)
+        (void)!loop_timer_set(conn->loop, &conn->timer, next, conn_on_time);
 }
 
 static void set(struct conn *conn, int64_t *deadline, int64_t now, int64_t at_ns)
 {
     conn->set_ns = now;
     *deadline = at_ns;
-    if (!conn->timer_ns || conn->timer_ns > at_ns)
-        conn_set_timer(conn, now);
+    if (!loop_timer_is_set(&conn->timer) || conn->timer.node.at_ns > at_ns)
+        conn_set_timer(conn);
 }
 
 void conn_set_deadline(struct conn *conn, int64_t after_ns)
@@ -54,37 +53,41 @@ void conn_set_deadline(struct conn *conn, int64_t after_ns)
 
 static void move_body_deadline(struct conn *conn, int64_t now)
 {
+    struct body_clock *clock = &conn->exchange->body_clock;
     int64_t next = now + body_timeout(conn);
 
-    set(conn, conn->receiving ? &conn->body_deadline_ns : &conn->deadline_ns, now,
-        next < conn->body_end_ns ? next : conn->body_end_ns);
+    set(conn, conn->receiving ? &clock->deadline_ns : &conn->deadline_ns, now,
+        next < clock->end_ns ? next : clock->end_ns);
 }
 
 void conn_begin_body_deadline(struct conn *conn)
 {
     int64_t now = clock_now_ns();
 
-    conn->body_end_ns = now + BODY_TIMEOUTS * body_timeout(conn);
+    conn->exchange->body_clock.end_ns = now + BODY_TIMEOUTS * body_timeout(conn);
     move_body_deadline(conn, now);
 }
 
 void conn_move_body_deadline(struct conn *conn, size_t came)
 {
-    conn->body_end_ns += (int64_t)came * (NS_PER_SEC / MIN_BODY_RATE);
+    conn->exchange->body_clock.end_ns += (int64_t)came * (NS_PER_SEC / MIN_BODY_RATE);
     move_body_deadline(conn, clock_now_ns());
 }
 
 void conn_pause_body_deadline(struct conn *conn)
 {
-    conn->body_deadline_ns = 0;
-    conn->body_paused_ns = clock_now_ns();
+    struct body_clock *clock = &conn->exchange->body_clock;
+
+    clock->deadline_ns = 0;
+    clock->paused_ns = clock_now_ns();
 }
 
 void conn_resume_body_deadline(struct conn *conn)
 {
+    struct body_clock *clock = &conn->exchange->body_clock;
     int64_t now = clock_now_ns();
 
-    conn->body_end_ns += now - conn->body_paused_ns;
+    clock->end_ns += now - clock->paused_ns;
     move_body_deadline(conn, now);
 }
 

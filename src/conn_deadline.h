@@ -30,6 +30,9 @@ void conn_set_write_deadline(struct conn *conn);
 bool conn_writes_fast_enough(const struct conn *conn);
 
 /* Sets the timer to the next deadline, if there is one. */
-void conn_set_timer(struct conn *conn, int64_t now);
+void conn_set_timer(struct conn *conn);
+
+/* conn.c: the timer has come. */
+void conn_on_time(struct loop_timer *timer);
 
 #endif

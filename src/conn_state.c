@@ -5,7 +5,7 @@
 
 static enum conn_state state_of(const struct conn *conn)
 {
-    switch (conn->phase) {
+    switch ((enum conn_phase)conn->phase) {
     case CONN_READING:
         return guard_phase(&conn->guard) == GUARD_IDLE ? CONN_STATE_IDLE : CONN_STATE_READING;
     case CONN_BUSY:

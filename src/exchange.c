@@ -92,6 +92,7 @@ struct exchange *exchange_split(struct exchange *from)
     request->task.submitted_ns = from->request.task.submitted_ns;
     request->task.started_ns = from->request.task.started_ns;
     request->task.finished_ns = clock_now_ns();
+    to->body_clock = from->body_clock;
     to->http10 = from->http10;
     to->close = from->close;
     to->linger = from->linger;

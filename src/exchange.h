@@ -17,6 +17,13 @@ struct route_part;
 
 enum { EXCHANGE_ARENA_SIZE = 1024, EXCHANGE_ID_SIZE = 129 };
 
+/* The client's time for a body, conn_deadline.h. */
+struct body_clock {
+    int64_t end_ns; /* when all of it must have come, as it looks */
+    int64_t paused_ns;
+    int64_t deadline_ns; /* while it is received for a worker; 0: none */
+};
+
 struct exchange {
     struct request request;
     struct list link;        /* among the loop's spare ones, or those whose answer is held */
@@ -25,6 +32,7 @@ struct exchange {
     struct conn *conn;         /* NULL: the client has gone */
     struct evhttp_request *ev; /* what evhttp wants answered; NULL until it has asked */
     struct strbuf body;
+    struct body_clock body_clock;
     struct route_part *part; /* what it is counted in, account.h; NULL before and after */
     int64_t begun_ns;        /* CLOCK_MONOTONIC: the head was complete */
     int64_t dispatched_ns;   /* a loop action began; 0: none */

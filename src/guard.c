@@ -104,7 +104,7 @@ static size_t give_fault(struct guard *guard, size_t used, enum guard_fault_id i
 static size_t give_head(struct guard *guard, const struct guard_scan *scan, size_t used,
                         enum guard_fault_id fault, struct guard_event *event)
 {
-    if (!fault && !scan->done && scan->at == max_head(guard))
+    if (!fault && !scan->done && scan->at >= max_head(guard))
         fault = scan->line_known ? GUARD_HEAD_LONG : GUARD_LINE_LONG;
     if (fault) {
         event->head = scan->line_known ? &scan->head : NULL;
@@ -190,7 +190,8 @@ static size_t feed_partial(struct guard *guard, const char *data, size_t len,
 
     while (used < len && !fault && !guard->partial->scan.done) {
         struct guard_partial *partial = guard->partial;
-        size_t left = max_head(guard) - partial->len, n = len - used < left ? len - used : left;
+        size_t max = max_head(guard), left = max > partial->len ? max - partial->len : 0;
+        size_t n = len - used < left ? len - used : left;
         const char *lf = memchr(data + used, '\n', n);
         uint32_t before = partial->scan.at;
 

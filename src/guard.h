@@ -87,7 +87,8 @@ struct guard_event {
     struct guard_field fields[GUARD_FIELDS_MAX];
 };
 
-/* The limits belong to the caller, must outlive the guard and must not change. */
+/* The limits belong to the caller and must outlive the guard.  They may change between two calls: what
+ * has come already is held against the new ones. */
 void guard_init(struct guard *guard, const struct guard_limits *limits);
 
 /* Frees what the guard owns; it is as after guard_init. */

@@ -250,9 +250,9 @@ uint64_t intake_limit(const struct conn *conn, const struct guard_fault *fault)
     if (fault == guard_fault(GUARD_BODY_LONG))
         return intake_max_body(conn->exchange);
     if (fault == guard_fault(GUARD_FIELD_COUNT))
-        return conn->limits.max_fields;
+        return conn->loop->limits.max_fields;
     if (fault == guard_fault(GUARD_HEAD_LONG) || fault == guard_fault(GUARD_LINE_LONG))
-        return conn->limits.max_head;
+        return conn->loop->limits.max_head;
     return 0;
 }
 

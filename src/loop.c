@@ -67,6 +67,7 @@ struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg)
     loop->index = index;
     loop->n_loops = count;
     loop->accepting = true;
+    loop->limits = (struct guard_limits){.max_fields = GUARD_FIELDS_MAX, .max_trailer = 4096};
     loop->question = (struct loop_question){.mail.deliver = deliver_question, .answered = true};
     list_init(&loop->conns);
     list_init(&loop->fresh);

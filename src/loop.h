@@ -84,6 +84,7 @@ struct loop {
     uint64_t random;
     char scratch[LOOP_SCRATCH_SIZE]; /* where heads and small answers are put together */
     char input[LOOP_INPUT_SIZE];     /* what was read from a socket last */
+    struct guard_limits limits;      /* the snapshot's */
     struct guard_event guard_event;
     struct access_lines access;
 };

@@ -1,4 +1,5 @@
-/* loop_timer.h - exact timers of a loop: held answers, deadlines of tasks.  The loop's thread only. */
+/* loop_timer.h - exact timers of a loop: held answers, deadlines of tasks and connections.  The loop's
+ * thread only. */
 #ifndef HANDOFFD_LOOP_TIMER_H
 #define HANDOFFD_LOOP_TIMER_H
 
@@ -36,5 +37,10 @@ int loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t at_ns,
 
 /* Nothing when it is not set. */
 void loop_timer_stop(struct loop *loop, struct loop_timer *timer);
+
+static inline bool loop_timer_is_set(const struct loop_timer *timer)
+{
+    return timer->node.place;
+}
 
 #endif

@@ -36,11 +36,10 @@ struct piece {
 };
 
 void output_init(struct output *output, struct event_base *base, int fd,
-                 void (*on_writable)(evutil_socket_t fd, short what, void *arg), void *arg)
+                 void (*on_writable)(struct output *output))
 {
-    *output = (struct output){.fd = fd};
+    *output = (struct output){.base = base, .on_writable = on_writable, .fd = fd};
     list_init(&output->pieces);
-    event_assign(&output->event, base, fd, EV_WRITE | EV_PERSIST, on_writable, arg);
 }
 
 static int add(struct output *output, const struct piece *piece)
@@ -201,24 +200,53 @@ static int write_some(struct output *output)
     return 0;
 }
 
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    struct output *output = arg;
+
+    (void)fd;
+    (void)what;
+    output->on_writable(output);
+}
+
+static int begin_to_wait(struct output *output)
+{
+    struct event *event =
+        event_new(output->base, output->fd, EV_WRITE | EV_PERSIST, on_event, output);
+
+    if (!event || event_add(event, NULL)) {
+        if (event)
+            event_free(event);
+        return -ENOMEM;
+    }
+    output->event = event;
+    output->waiting = true;
+    return 0;
+}
+
+static void end_waiting(struct output *output)
+{
+    event_free(output->event);
+    output->event = NULL;
+    output->waiting = false;
+}
+
 int output_write(struct output *output)
 {
     int r = write_some(output);
     bool wait = !r && output->pending;
 
-    if (wait && !output->waiting && event_add(&output->event, NULL))
-        return -ENOMEM;
+    if (wait && !output->waiting)
+        return begin_to_wait(output);
     if (!wait && output->waiting)
-        event_del(&output->event);
-    output->waiting = wait;
+        end_waiting(output);
     return r;
 }
 
 void output_clear(struct output *output)
 {
     if (output->waiting)
-        event_del(&output->event);
-    output->waiting = false;
+        end_waiting(output);
     output->pending = 0;
     while (!list_empty(&output->pieces))
         free_piece(first_piece(output));

@@ -6,24 +6,27 @@
 #include "list.h"
 #include "parse_num.h"
 
-#include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct event;
+struct event_base;
 struct output_file;
 
 struct output {
     struct list pieces;
     uint64_t pending; /* bytes */
-    struct event event;
-    bool waiting; /* for the socket to take more */
+    struct event_base *base;
+    struct event *event; /* while it waits for the socket to take more */
+    void (*on_writable)(struct output *output);
     int fd;
+    bool waiting;
 };
 
 /* For a socket.  `on_writable` is called when it takes more; it is to call output_write. */
 void output_init(struct output *output, struct event_base *base, int fd,
-                 void (*on_writable)(evutil_socket_t fd, short what, void *arg), void *arg);
+                 void (*on_writable)(struct output *output));
 
 /* Add a piece behind all others: a copy; memory that is released, by release(arg, data), once it has
  * been written or will never be; a range of a file.  0 or -ENOMEM, and then nothing is released. */

@@ -420,6 +420,8 @@ void server_commit(struct loop *loop, struct snapshot *snapshot, struct listener
     }
     /* Reached with the old number, left with the new one, or the other way round. */
     loop->max_connections = share_of(loop, snapshot->conf->server.max_connections);
+    loop->limits.max_head = (size_t)snapshot->conf->server.max_header_size;
+    loop->limits.max_body = (uint64_t)snapshot->conf->server.max_body_size;
     if (loop->accepting == is_full(loop) && !event_pending(loop->resume_event, EV_TIMEOUT, NULL))
         set_accepting(loop, !is_full(loop));
 }

@@ -86,6 +86,30 @@ START_TEST(nothing_is_held_while_a_request_is_answered)
 }
 END_TEST
 
+/* As when a reload changes max_header_size while a head is coming. */
+START_TEST(limits_may_change_in_the_middle_of_a_head)
+{
+    static const char head[] = GET HOST "X: 0123456789\r\n\r\n";
+    const size_t half = sizeof head / 2;
+    struct guard_event event;
+
+    for (size_t max = 0; max <= sizeof head; max++) {
+        struct guard_limits changing = limits;
+        struct guard guard;
+
+        guard_init(&guard, &changing);
+        ck_assert_uint_eq(guard_feed(&guard, head, half, &event), half);
+        ck_assert_int_eq(event.type, GUARD_MORE);
+        changing.max_head = max;
+        guard_feed(&guard, head + half, sizeof head - 1 - half, &event);
+        ck_assert_int_eq(event.type, max < sizeof head - 1 ? GUARD_FAULT : GUARD_HEAD);
+        if (event.type == GUARD_FAULT)
+            ck_assert_uint_eq(event.fault->status, 431);
+        guard_clear(&guard);
+    }
+}
+END_TEST
+
 /* A scanner that began again with each piece would need 10^12 steps for this head, an allocator
  * that grew by each piece would copy as much. */
 START_TEST(bytes_one_by_one_take_linear_time)
@@ -149,6 +173,7 @@ int main(void)
         whole_heads_allocate_nothing,
         memory_is_bounded,
         nothing_is_held_while_a_request_is_answered,
+        limits_may_change_in_the_middle_of_a_head,
         bytes_one_by_one_take_linear_time,
         without_memory_there_is_503,
     };
