@@ -50,13 +50,14 @@ void daemon_give_spare(struct daemon *daemon)
 int daemon_start_loops(struct daemon *daemon, const struct conf *conf)
 {
     unsigned wanted = conf_server_loops(&conf->server);
-    int r = 0;
+    int r = accept_turn_init(&daemon->turn, wanted);
 
     daemon->loops = calloc(wanted, sizeof(struct loop *));
     if (!daemon->loops)
         return -ENOMEM;
     while (!r && daemon->n_loops < wanted) {
-        struct loop *loop = loop_new(daemon->n_loops, wanted, daemon_wake, daemon);
+        struct loop *loop =
+            loop_new(daemon->n_loops, daemon->loops, &daemon->turn, daemon_wake, daemon);
 
         if (!loop)
             return -errno;
@@ -122,6 +123,7 @@ void daemon_stop(struct daemon *daemon)
     free(daemon->listeners);
     free(daemon->retired);
     free(daemon->loops);
+    accept_turn_destroy(&daemon->turn);
     activation_close();
     daemon_give_spare(daemon);
     if (daemon->wake_fd >= 0)

@@ -25,6 +25,7 @@ struct daemon {
     size_t n_retired;
     struct loop **loops;
     unsigned n_loops;
+    struct accept_turn turn;
     int spare_fd; /* given up while a reload reads its files, in case there is no other left */
     int wake_fd;  /* eventfd(2): a thread needs reaping, or a draining loop is idle */
 };

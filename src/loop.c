@@ -56,7 +56,8 @@ static void deliver_question(struct mail *mail)
     atomic_store_explicit(&question->answered, true, memory_order_release);
 }
 
-struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg), void *arg)
+struct loop *loop_new(unsigned index, struct loop *const *loops, struct accept_turn *turn,
+                      void (*on_idle)(void *arg), void *arg)
 {
     struct loop *loop = calloc(1, sizeof *loop);
     uint64_t random = 0;
@@ -65,7 +66,10 @@ struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg)
     if (!loop)
         return NULL;
     loop->index = index;
-    loop->n_loops = count;
+    loop->loops = loops;
+    loop->turn = turn;
+    loop->turn_letter.deliver = server_take_turn;
+    loop->has_turn = !index;
     loop->accepting = true;
     loop->limits = (struct guard_limits){.max_fields = GUARD_FIELDS_MAX, .max_trailer = 4096};
     loop->question = (struct loop_question){.mail.deliver = deliver_question, .answered = true};

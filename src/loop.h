@@ -5,6 +5,7 @@
 #ifndef HANDOFFD_LOOP_H
 #define HANDOFFD_LOOP_H
 
+#include "accept_turn.h"
 #include "access_log.h"
 #include "clock.h"
 #include "guard.h"
@@ -61,7 +62,10 @@ struct loop {
     struct conn *giving;        /* gives evhttp a request just now */
     struct conn *feeding; /* feeds its guard just now; `freed` tells that it has gone meanwhile */
     struct conn *freed;
-    unsigned n_loops; /* that share max_connections */
+    struct loop *const *loops; /* all of them, by index: they share max_connections */
+    struct accept_turn *turn;  /* and the listening sockets */
+    struct mail turn_letter;   /* gives the turn to this loop */
+    bool has_turn;
     unsigned n_connections;
     unsigned max_connections;   /* this loop's share */
     bool accepting;             /* false: pauses, full or without descriptors */
@@ -89,8 +93,10 @@ struct loop {
     struct access_lines access;
 };
 
-/* The loop of that number among `count`.  NULL with errno set.  `on_idle` as above. */
-struct loop *loop_new(unsigned index, unsigned count, void (*on_idle)(void *arg), void *arg);
+/* The loop of that number among `loops`, as many as `turn` has seats; both stay the caller's.  NULL with
+ * errno set.  `on_idle` as above. */
+struct loop *loop_new(unsigned index, struct loop *const *loops, struct accept_turn *turn,
+                      void (*on_idle)(void *arg), void *arg);
 
 /* A random number, for jitter. */
 uint32_t loop_random(struct loop *loop);

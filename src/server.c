@@ -4,8 +4,10 @@
  * where it came in, fed by an evconnlistener on a duplicate of the listener's descriptor.  What
  * happens on its connections is told in conn.c.
  *
- * Accepting pauses on all bindings of a loop when the loop has its share of max_connections, until
- * one closes, and for a moment when accept(2) fails, which otherwise would be tried without end.
+ * Loops take turns to accept (accept_turn.h): the bindings of the others are disabled.  Accepting also
+ * pauses on all bindings of a loop when the loop has its share of max_connections, until one closes,
+ * and for a moment when accept(2) fails, which otherwise would be tried without end.  Who is about to
+ * accept no more, because of a drain or because the listener goes, does not wait for a turn.
  *
  * A listener that a reload removes gets no new connections (listener_turn_away), and accepts those under
  * way for a moment.  It leaves its binding behind without a listener, so that what is in flight on its connections is answered; the next answer
@@ -99,26 +101,66 @@ const char *server_peer(const struct conn *conn, struct arena *arena)
 
 /* ---- accepting and pausing ------------------------------------------------------------------- */
 
-static void set_accepting(struct loop *loop, bool accepting)
+static void update_acceptor(struct binding *binding)
+{
+    const struct loop *loop = binding->loop;
+
+    if (!binding->acceptor || binding->prepared)
+        return;
+    if (loop->accepting && (loop->has_turn || loop->draining || binding->closing))
+        evconnlistener_enable(binding->acceptor);
+    else
+        evconnlistener_disable(binding->acceptor);
+}
+
+static void update_acceptors(struct loop *loop)
 {
     struct list *link;
 
-    loop->accepting = accepting;
-    list_for_each(link, &loop->bindings) {
-        struct binding *binding = container_of(link, struct binding, link);
+    list_for_each(link, &loop->bindings)
+        update_acceptor(container_of(link, struct binding, link));
+}
 
-        if (!binding->acceptor || binding->prepared)
-            continue;
-        if (accepting)
-            evconnlistener_enable(binding->acceptor);
-        else
-            evconnlistener_disable(binding->acceptor);
-    }
+static void set_accepting(struct loop *loop, bool accepting)
+{
+    loop->accepting = accepting;
+    update_acceptors(loop);
 }
 
 static bool is_full(const struct loop *loop)
 {
     return loop->n_connections >= loop->max_connections;
+}
+
+/* Gives the turn away if it is another loop's. */
+static void pass_turn(struct loop *loop)
+{
+    int next = loop->has_turn ? accept_turn_next(loop->turn, loop->index) : (int)loop->index;
+
+    if (next == (int)loop->index)
+        return;
+    loop->has_turn = false;
+    update_acceptors(loop);
+    if (next != ACCEPT_TURN_NOBODY)
+        mailbox_post(&loop->loops[next]->mailbox, &loop->loops[next]->turn_letter);
+}
+
+void server_take_turn(struct mail *letter)
+{
+    struct loop *loop = container_of(letter, struct loop, turn_letter);
+
+    loop->has_turn = true;
+    update_acceptors(loop);
+    pass_turn(loop);
+}
+
+/* The loop may have got room while every loop was full. */
+static void take_free_turn(struct loop *loop)
+{
+    if (loop->has_turn || !accept_turn_take(loop->turn, loop->index))
+        return;
+    loop->has_turn = true;
+    update_acceptors(loop);
 }
 
 void server_connection_opened(struct binding *binding)
@@ -130,6 +172,8 @@ void server_connection_opened(struct binding *binding)
     if (binding->part)
         stats_add(&binding->part->accepted, 1);
     loop->n_connections++;
+    accept_turn_opened(loop->turn, loop->index);
+    pass_turn(loop);
     if (!is_full(loop) || !loop->accepting)
         return;
     log_limited(&limit, LOG_LEVEL_WARNING,
@@ -144,6 +188,8 @@ void server_connection_closed(struct binding *binding)
 
     binding->n_connections--;
     loop->n_connections--;
+    accept_turn_closed(loop->turn, loop->index);
+    take_free_turn(loop);
     if (!loop->accepting && !is_full(loop) && !event_pending(loop->resume_event, EV_TIMEOUT, NULL))
         set_accepting(loop, true);
 }
@@ -335,6 +381,7 @@ static void leave(struct binding *binding)
     binding->listener = NULL;
     binding->closing = true;
     binding->index = NO_LISTENER;
+    update_acceptor(binding);
     binding->leave_event = event_new(binding->loop->base, -1, 0, on_leave, binding);
     if (!binding->leave_event || event_add(binding->leave_event, &handshake))
         on_leave(-1, 0, binding);
@@ -369,8 +416,9 @@ void server_abandon(struct loop *loop)
 /* max_connections is shared out among the loops; what does not divide goes to the first ones. */
 static unsigned share_of(const struct loop *loop, int64_t max_connections)
 {
-    return (unsigned)(max_connections / loop->n_loops +
-                      (loop->index < max_connections % loop->n_loops));
+    unsigned n = loop->turn->n_seats;
+
+    return (unsigned)(max_connections / n + (loop->index < max_connections % n));
 }
 
 /* A listener may have another name in the next configuration, and its connections go with it. */
@@ -415,8 +463,7 @@ void server_commit(struct loop *loop, struct snapshot *snapshot, struct listener
         binding->index = (unsigned)i;
         name_part(binding, snapshot->listener_meters[i]);
         binding->prepared = false;
-        if (loop->accepting)
-            evconnlistener_enable(binding->acceptor);
+        update_acceptor(binding);
     }
     /* Reached with the old number, left with the new one, or the other way round. */
     loop->max_connections = share_of(loop, snapshot->conf->server.max_connections);
@@ -424,6 +471,9 @@ void server_commit(struct loop *loop, struct snapshot *snapshot, struct listener
     loop->limits.max_body = (uint64_t)snapshot->conf->server.max_body_size;
     if (loop->accepting == is_full(loop) && !event_pending(loop->resume_event, EV_TIMEOUT, NULL))
         set_accepting(loop, !is_full(loop));
+    accept_turn_set_max(loop->turn, loop->index, loop->max_connections);
+    take_free_turn(loop);
+    pass_turn(loop);
 }
 
 void server_drain(struct loop *loop)
@@ -438,6 +488,7 @@ void server_drain(struct loop *loop)
         if (binding->inherited)
             stop_accepting(binding);
     }
+    update_acceptors(loop);
     loop->last_turns = LAST_TURNS_ACCEPTING + LAST_TURNS_READING;
 }
 

@@ -32,6 +32,9 @@ int server_local(const struct conn *conn, struct arena *arena, const char **addr
 /* The client's address; "unix" for unix sockets; NULL: out of memory. */
 const char *server_peer(const struct conn *conn, struct arena *arena);
 
+/* For loop->turn_letter: it is this loop's turn to accept. */
+void server_take_turn(struct mail *letter);
+
 /* First step of a change of listeners: makes ready to accept from those of `listeners` that the loop
  * does not have yet.  0 or -errno; then server_abandon takes it back. */
 int server_prepare(struct loop *loop, struct listener *const *listeners, size_t n) WARN_UNUSED;

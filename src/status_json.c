@@ -75,6 +75,22 @@ static json_t *listeners_json(const struct snapshot *snapshot)
     return list;
 }
 
+/* Of all listeners. */
+static json_int_t loop_connections(const struct meters *meters, unsigned loop)
+{
+    const struct meter *listener;
+    json_int_t count = 0;
+
+    meter_for_each(listener, &meters->listeners)
+    {
+        const struct listener_part *part = meter_part(listener, loop);
+
+        for (int state = 0; part && state < CONN_STATE_COUNT; state++)
+            count += atomic_load_explicit(&part->connections[state], memory_order_relaxed);
+    }
+    return count;
+}
+
 static json_t *loops_json(const struct meters *meters)
 {
     json_t *list = json_array();
@@ -88,8 +104,9 @@ static json_t *loops_json(const struct meters *meters)
         if (!part)
             continue;
         latency_sums_add(&lag, &part->lag_latency, now);
-        json_array_append_new(
-            list, json_pack("{s:i, s:o}", "loop", (int)i, "lag_ms", latency_sums_json(&lag)));
+        json_array_append_new(list, json_pack("{s:i, s:I, s:o}", "loop", (int)i, "connections",
+                                              loop_connections(meters, i), "lag_ms",
+                                              latency_sums_json(&lag)));
     }
     return list;
 }
