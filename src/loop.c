@@ -1,7 +1,7 @@
 /* DESIGN
  *
- * The loop turns by its own `while`: each turn lets libevent handle what is ready, goes on with the
- * connections that have more to do, then submits the tasks that the turn has made, one batch for each
+ * The loop turns by its own `while`: each turn lets libevent handle what is ready, fires timers, goes on
+ * with the connections that have more to do, then submits the tasks that the turn has made, one batch for each
  * pool.  Nobody but this thread calls libevent on
  * its base, so libevent needs no locks; others post mail, whose eventfd is watched edge-triggered
  * and never read (mailbox.h). */
@@ -122,6 +122,7 @@ static void *loop_main(void *arg)
         bool busy = loop->last_turns || loop->retiring || !list_empty(&loop->todo);
 
         event_base_loop(loop->base, busy ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+        loop_timers_fire(loop);
         conn_do_pending(loop);
         dispatch_flush(loop);
         access_log_flush(loop);

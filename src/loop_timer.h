@@ -23,12 +23,15 @@ struct loop_timers {
     struct event *event;    /* timerfd(2) */
     int fd;
     int64_t armed_ns; /* when the descriptor fires; 0: it is not set */
-    bool firing;
+    bool due;         /* it has fired, and the timers have not been looked at */
 };
 
 /* 0 or -errno. */
 int loop_timers_init(struct loop *loop) WARN_UNUSED;
 void loop_timers_close(struct loop *loop);
+
+/* At the end of each turn: calls those whose time has come. */
+void loop_timers_fire(struct loop *loop);
 
 /* Has `fire` called at `at_ns` (CLOCK_MONOTONIC) or soon after, never earlier; for a timer that is not
  * set.  0 or -ENOMEM. */

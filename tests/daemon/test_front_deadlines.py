@@ -208,6 +208,35 @@ def test_a_slow_body_has_time_as_long_as_it_moves(
     assert daemon.stop() == 0
 
 
+def test_a_loop_that_comes_late_takes_what_has_come_before_it_says_408(start: StartDaemon) -> None:
+    """It stands still while the time passes, and then finds both: that it has passed, and the bytes."""
+
+    def post(timeout: float) -> tuple[Response, float]:
+        """The answer, and the time that had passed of the timeout when the daemon stood still."""
+        with daemon.connect() as connection:
+            began = time.monotonic()
+            connection.send(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\na")
+            until(
+                lambda: daemon.status()["connections"]["reading"] == 1
+                or time.monotonic() - began > timeout,
+                "the body has begun, or it is too late",
+            )
+            with daemon.frozen():
+                passed = time.monotonic() - began
+                time.sleep(2 * timeout)
+                connection.send(b"b")
+            return connection.read_response(), passed
+
+    timeout = SHORT
+    daemon = start(conf(ECHO, server=server(body_timeout=timeout)))
+    response, passed = post(timeout)
+    while passed > timeout / 2:
+        timeout *= 2
+        daemon.reload(conf(ECHO, server=server(body_timeout=timeout)))
+        response, passed = post(timeout)
+    assert (response.status, response.json()["body"]) == (200, "ab")
+
+
 @pytest.mark.parametrize("framing", ["Content-Length: 8000", "Transfer-Encoding: chunked"])
 def test_a_body_that_trickles_without_end_gets_408(start: StartDaemon, framing: str) -> None:
     """It is never without a byte for long, but at ten times the timeout it must have come faster."""
