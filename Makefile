@@ -123,6 +123,10 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(unit_helpers) $(library) $(BUILD)/members
 	$(say) LINK $@
 	$(Q)$(link) -o $@ $< $(unit_helpers) $(library) $(CHECK_LIBS) $(DEPS_LIBS) $(LIBS)
 
+# Calls of our own objects that this test counts.
+counted = malloc calloc realloc pthread_mutex_lock recv __recv_chk send sendmsg write poll ioctl syscall
+$(BUILD)/tests/test_costs: LDFLAGS += $(counted:%=-Wl,--wrap=%)
+
 # A fuzzer's corpus is replayed by every `make check`, without clang.
 link_fuzzer = $(compile) -Isrc -Itests/unit -pie $(LDFLAGS)
 fuzzer_libs = $(unit_helpers) $(library) $(CHECK_LIBS) $(DEPS_LIBS) $(LIBS)
