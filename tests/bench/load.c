@@ -8,10 +8,10 @@
  * one first; when there is none a new one is made, up to -c; past that requests wait, and the wait counts.
  *
  * Prints one JSON object; times are in seconds. */
+#include "clock.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <netinet/tcp.h>
@@ -57,8 +57,7 @@ static struct {
     int clients, port;
     long requests;
     double seconds, rate, limit, timeout;
-    char *fields;
-} option = {.clients = 1, .seconds = 1, .timeout = 10};
+} option;
 
 static struct path paths[MAX_PATHS];
 static int path_count;
@@ -73,14 +72,6 @@ static void die(const char *what)
 {
     fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
     exit(EXIT_FAILURE);
-}
-
-static int64_t now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 static void *checked(void *memory)
@@ -122,7 +113,7 @@ static void finish(struct client *c, int status)
 {
     struct sample *s = &samples[c->sample];
 
-    last_end = now_ns();
+    last_end = clock_now_ns();
     s->latency = last_end - s->due;
     s->status = status;
     c->pending = false;
@@ -200,7 +191,7 @@ static void next_request(int64_t now)
         return;
     }
     while (idle_count && (option.requests ? (long)begun < option.requests : now < stop_at)) {
-        start(add_sample(now_ns(), (int)(begun % (size_t)path_count)));
+        start(add_sample(clock_now_ns(), (int)(begun % (size_t)path_count)));
         begun++;
     }
 }
@@ -311,7 +302,7 @@ static void connected(struct client *c)
 
 static void arm(int64_t when)
 {
-    struct itimerspec timer = {.it_value = {when / 1000000000, when % 1000000000}};
+    struct itimerspec timer = {.it_value = clock_to_timespec(when)};
 
     if (timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &timer, NULL) != 0)
         die("timerfd_settime");
@@ -321,7 +312,7 @@ static void arm(int64_t when)
 static void turn(int64_t limit)
 {
     struct epoll_event events[256];
-    int64_t left = limit - now_ns();
+    int64_t left = limit - clock_now_ns();
     int count = epoll_wait(epoll_fd, events, 256, left > 0 ? (int)(left / 1000000) + 1 : 0);
 
     for (int i = 0; i < count; i++) {
@@ -388,42 +379,42 @@ static void prepare(void)
 
 static void run_closed(void)
 {
-    int64_t patience = now_ns() + (int64_t)(option.timeout * 1e9);
+    int64_t patience = clock_now_ns() + (int64_t)(option.timeout * 1e9);
     size_t before = 0;
 
     idle_count = 0;
     for (int i = 0; i < option.clients; i++)
         open_connection(&clients[i]);
-    while (idle_count < option.clients && now_ns() < patience)
+    while (idle_count < option.clients && clock_now_ns() < patience)
         turn(patience);
     if (idle_count < option.clients) {
         fputs("load: the server does not take all connections\n", stderr);
         exit(EXIT_FAILURE);
     }
-    began = now_ns();
+    began = clock_now_ns();
     stop_at = began + (int64_t)(option.seconds * 1e9);
     do {
-        next_request(now_ns());
+        next_request(clock_now_ns());
         if (finished == begun)
             return;
         if (finished != before)
-            patience = now_ns() + (int64_t)(option.timeout * 1e9);
+            patience = clock_now_ns() + (int64_t)(option.timeout * 1e9);
         before = finished;
         turn(patience);
-    } while (finished != before || now_ns() < patience);
+    } while (finished != before || clock_now_ns() < patience);
 }
 
 static void run_open(void)
 {
     int64_t patience;
 
-    began = now_ns() + 10000000;
+    began = clock_now_ns() + 10 * NS_PER_MS;
     plan();
     stop_at = began + (int64_t)(option.seconds * 1e9);
     patience = stop_at + (int64_t)(option.timeout * 1e9);
-    while (finished < sample_count && now_ns() < patience) {
-        next_request(now_ns());
-        if (begun < sample_count && samples[begun].due > now_ns())
+    while (finished < sample_count && clock_now_ns() < patience) {
+        next_request(clock_now_ns());
+        if (begun < sample_count && samples[begun].due > clock_now_ns())
             arm(samples[begun].due);
         turn(patience);
     }
@@ -518,8 +509,7 @@ static const char usage_text[] =
     "  -s S      seconds of sending, instead of -n (1)\n"
     "  -r RATE   open loop: so many requests a second, at random moments\n"
     "  -l MS     count the answers that came within MS milliseconds\n"
-    "  -t S      how long to wait while no answer comes, or with -r for the last ones (10)\n"
-    "  -H FIELD  a header field more\n";
+    "  -t S      how long to wait while no answer comes, or with -r for the last ones (10)\n";
 
 static void usage(const char *what)
 {
@@ -537,16 +527,6 @@ static double number(const char *text, double least, double most, const char *wh
     return value;
 }
 
-static void add_field(const char *text)
-{
-    char *longer;
-
-    if (asprintf(&longer, "%s%s\r\n", option.fields ? option.fields : "", text) < 0)
-        die("memory");
-    free(option.fields);
-    option.fields = longer;
-}
-
 static void add_path(char *text)
 {
     char *weight = strchr(text, '=');
@@ -560,45 +540,41 @@ static void add_path(char *text)
         path->weight = number(weight, 0, 1e9, "weight");
     }
     path->name = text;
-    if (asprintf(&path->request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\n", text,
-                 option.fields ? option.fields : "") < 0)
+    if (asprintf(&path->request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", text) < 0)
         die("memory");
 }
 
 static void read_options(int argc, char **argv)
 {
+    static struct {
+        char letter;
+        double least, most, value;
+    } numbers[] = {{'c', 1, 1e5, 1},     {'n', 1, 1e8, 0},     {'s', 0.001, 1e5, 1},
+                   {'r', 0.001, 1e6, 0}, {'l', 0.001, 1e6, 0}, {'t', 0, 1e5, 10}};
+    const size_t count = sizeof numbers / sizeof *numbers;
     int letter;
 
-    while ((letter = getopt(argc, argv, "c:n:s:r:l:t:H:h")) != -1) {
-        switch (letter) {
-        case 'c':
-            option.clients = (int)number(optarg, 1, 100000, "-c");
-            break;
-        case 'n':
-            option.requests = (long)number(optarg, 1, 1e8, "-n");
-            break;
-        case 's':
-            option.seconds = number(optarg, 0.001, 1e5, "-s");
-            break;
-        case 'r':
-            option.rate = number(optarg, 0.001, 1e6, "-r");
-            break;
-        case 'l':
-            option.limit = number(optarg, 0.001, 1e6, "-l");
-            break;
-        case 't':
-            option.timeout = number(optarg, 0, 1e5, "-t");
-            break;
-        case 'H':
-            add_field(optarg);
-            break;
-        case 'h':
+    while ((letter = getopt(argc, argv, "c:n:s:r:l:t:h")) != -1) {
+        char what[] = {'-', (char)letter, '\0'};
+        size_t i = 0;
+
+        while (i < count && numbers[i].letter != letter)
+            i++;
+        if (i < count) {
+            numbers[i].value = number(optarg, numbers[i].least, numbers[i].most, what);
+        } else if (letter == 'h') {
             fputs(usage_text, stdout);
             exit(EXIT_SUCCESS);
-        default:
+        } else {
             usage("option");
         }
     }
+    option.clients = (int)numbers[0].value;
+    option.requests = (long)numbers[1].value;
+    option.seconds = numbers[2].value;
+    option.rate = numbers[3].value;
+    option.limit = numbers[4].value;
+    option.timeout = numbers[5].value;
     if (argc - optind < 2 || (option.rate > 0 && option.requests))
         usage("arguments");
     option.port = (int)number(argv[optind], 1, 65535, "port");

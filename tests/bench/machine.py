@@ -57,10 +57,13 @@ def end(process, patience=10):
             process.wait()
 
 
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+def reserved_port():
+    """A socket that holds a free port of 127.0.0.1 for a server that sets SO_REUSEADDR, as all do. While it
+    is open the kernel gives the port to nobody who asks for any port."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    return holder
 
 
 def await_port(port, processes, patience=30):
@@ -168,11 +171,13 @@ class Quiet:
         self._began = (time.monotonic(), busy_ticks(), own_ticks())
 
     def others(self):
-        """Parts of one CPU that other processes used, and that the host took away."""
+        """Parts of one CPU that other processes used, and that the host took away. What was started here
+        counts as ours once it has ended."""
         began, (busy, steal), own = self._began
         passed = (time.monotonic() - began) * TICKS
         now_busy, now_steal = busy_ticks()
-        return max(0.0, (now_busy - busy - (own_ticks() - own)) / passed), (now_steal - steal) / passed
+        used = now_busy - busy - (own_ticks() - own)
+        return {"others": max(0.0, used / passed), "stolen": (now_steal - steal) / passed}
 
 
 def describe():

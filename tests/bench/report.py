@@ -5,6 +5,7 @@ from charts import line_chart, row_chart
 from figures import markdown, median, rate_text, spread, time_text
 
 MIB = 1 << 20
+BUSY = 0.05  # parts of a CPU that others may use before the figures mean less
 PERCENTILES = ("p50", "p75", "p90", "p95", "p99", "p99.9", "max")
 
 # How a figure is shown: its heading and its text.
@@ -87,8 +88,10 @@ def detail(raw, name):
             found = figures.ratios(work["rounds"], work["ours"], server, reader(work["figure"]))
             row.append("" if server == work["ours"] else spread(found) if found else "not measured")
         rows.append(row)
-    lower = " Less is better." if work["lower"] else ""
-    return f"### `{name}`: {work['title']}\n\n" + (lower.strip() + "\n\n" if lower else "") + markdown(header, rows)
+    notes = ["Less is better."] if work["lower"] else []
+    if work["quiet"]["others"] + work["quiet"]["stolen"] > BUSY:
+        notes.append(f"The machine was busy: {quiet_text(work['quiet'])}.")
+    return "\n\n".join(filter(None, [f"### `{name}`: {work['title']}", " ".join(notes), markdown(header, rows)]))
 
 
 def lacking(raw, name, server):
@@ -204,9 +207,8 @@ def brief(raw):
     return text + "\n\n" + markdown(["handoffd, times", *(BRIEF[name] for name in shown)], rows)
 
 
-def quiet_text(raw):
+def quiet_text(quiet):
     """Whether the machine was left alone."""
-    quiet = raw["quiet"]
     return f"other programs used {quiet['others']:.1%} of a CPU, and the host took {quiet['stolen']:.1%}"
 
 
@@ -216,7 +218,7 @@ def document(raw):
     parts = [
         "# Benchmark",
         f"{machine['date']}, {machine['cpu']}, {machine['cpus']} CPUs, {machine['kernel']}, {machine['system']}. "
-        f"{options['rounds']} rounds of {options['seconds']} s. Meanwhile {quiet_text(raw)}.",
+        f"{options['rounds']} rounds of {options['seconds']} s. Meanwhile {quiet_text(raw['quiet'])}.",
         "Ratios are handoffd's figure over the peer's: the median of the rounds' ratios, and in brackets the lowest "
         "and the highest. How it is measured: [tests/bench](..).",
     ]

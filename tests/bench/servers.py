@@ -76,7 +76,7 @@ class Server:
 
     def __init__(self, cpu, files, threads=40):
         self.cpu, self.files, self.threads = cpu, files, threads
-        self.port = self.process = self._tmp = None
+        self.port = self.process = self._tmp = self._holder = None
 
     @classmethod
     def find(cls):
@@ -89,7 +89,8 @@ class Server:
     def __enter__(self):
         self._tmp = tempfile.TemporaryDirectory(prefix=f"handoffd-{self.name}-")
         folder = self._tmp.name
-        self.port = machine.free_port()
+        self._holder = machine.reserved_port()
+        self.port = self._holder.getsockname()[1]
         log_path = os.path.join(folder, "log")
         env = dict(os.environ, PORT=str(self.port), THREADS=str(self.threads), FILES=self.files, TMPDIR=folder)
         env.update(PYTHONDONTWRITEBYTECODE="1", UV_THREADPOOL_SIZE=str(self.threads))
@@ -113,6 +114,7 @@ class Server:
     def __exit__(self, kind, value, trace):
         if self.process is not None:
             machine.end(self.process)
+        self._holder.close()
         self._tmp.cleanup()
 
     def pids(self):
@@ -343,8 +345,8 @@ class Puma(Server):
 
     @classmethod
     def find(cls):
-        ruby = version_of(program("ruby"), "--version")
-        return f"{version_of(program('puma'), '--version')} on Ruby {ruby}"
+        puma = version_of(program("puma"), "--version")
+        return f"{puma} on Ruby {version_of(program('ruby'), '--version')}"
 
     def command(self, folder):
         return [program("puma"), "-C", os.path.join(SOURCES, "puma.rb")]

@@ -72,6 +72,12 @@ def wrk(url, duration, cpu, clients=50, fields=(), script=None):
     return found
 
 
+def wrk_version():
+    """What `wrk -v` calls itself; it ends with 1 then."""
+    done = subprocess.run([program("wrk"), "-v"], capture_output=True, text=True, check=False)
+    return done.stdout.split("Copyright")[0].strip()
+
+
 def load_program():
     found = os.environ.get("BENCH_LOAD") or os.path.join(TOP, "build", "tests", "bench_load")
     if not os.access(found, os.X_OK):

@@ -102,7 +102,7 @@ def throughput(server, context):
 def sleeping(server, context):
     """A fixed number of sleeps, which ideally takes a whole number of rounds of all threads."""
     at_once = min(server.threads, CLIENTS)
-    turns = max(10, round(context.seconds * 1.5 / HOLD))
+    turns = round(context.seconds / HOLD)
     found = tools.load(server.port, [server.paths["sleep"]], context.load_cpu, c=CLIENTS, n=at_once * turns)
     figures_of = found.pop("paths")[server.paths["sleep"]]
     return {
