@@ -6,7 +6,9 @@ median = statistics.median
 
 
 def spread(values, form="{:.2f}"):
-    """The median, and between which values all of them lie."""
+    """The median, and between which values all of them lie, if there are several."""
+    if len(values) == 1:
+        return form.format(values[0])
     return "{} ({} to {})".format(*(form.format(f(values)) for f in (median, min, max)))
 
 

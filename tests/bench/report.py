@@ -65,6 +65,17 @@ def server_label(raw, name):
     return raw["servers"].get(name, {}).get("label", name)
 
 
+def kind_of(raw, name):
+    """Servers of one kind differ in how they are set up; that stands behind a comma."""
+    return server_label(raw, name).partition(", ")[0]
+
+
+def shown_spread(found, form):
+    if len(found) == 1:
+        return form(found[0])
+    return f"{form(median(found))} ({form(min(found))} to {form(max(found))})"
+
+
 def detail(raw, name):
     """The table of one workload."""
     work = raw["workloads"][name]
@@ -82,14 +93,13 @@ def detail(raw, name):
         for figure in shown:
             found = figures.values(work["rounds"], server, reader(figure))
             form = FORMS[figure][1]
-            row.append(f"{form(median(found))} ({form(min(found))} to {form(max(found))})"
-                       if figure == work["figure"] and len(found) > 1 else form(median(found)))
+            row.append(shown_spread(found, form) if figure == work["figure"] else form(median(found)))
         if work["compared"]:
             found = figures.ratios(work["rounds"], work["ours"], server, reader(work["figure"]))
             row.append("" if server == work["ours"] else spread(found) if found else "not measured")
         rows.append(row)
     notes = ["Less is better."] if work["lower"] else []
-    if work["quiet"]["others"] + work["quiet"]["stolen"] > BUSY:
+    if busy(work["quiet"]):
         notes.append(f"The machine was busy: {quiet_text(work['quiet'])}.")
     return "\n\n".join(filter(None, [f"### `{name}`: {work['title']}", " ".join(notes), markdown(header, rows)]))
 
@@ -120,7 +130,7 @@ def summary(raw):
     kinds = []
     for work in raw["workloads"].values():
         for server in work["servers"]:
-            kind = server_label(raw, server).split(",")[0]
+            kind = kind_of(raw, server)
             if work["compared"] and kind not in kinds and kind != "handoffd":
                 kinds.append(kind)
     rows = []
@@ -161,8 +171,7 @@ def goals(raw):
                 continue
             value = median(found)
             good = value <= goal["bound"] if goal["sign"] == "≤" else value >= goal["bound"]
-            text = f"{form(value)} ({form(min(found))} to {form(max(found))})"
-            rows.append([what, f"{goal['sign']} {form(goal['bound'])}", text, "yes" if good else "**no**"])
+            rows.append([what, f"{goal['sign']} {form(goal['bound'])}", shown_spread(found, form), "yes" if good else "**no**"])
     return markdown(["what", "wanted", "median (spread)", "met"], rows) if rows else ""
 
 
@@ -191,8 +200,9 @@ def brief(raw):
     """The short table: how many times the peers' rates ours are, and where the rest is."""
     shown = [name for name in BRIEF if name in raw["workloads"]]
     peers = dict.fromkeys(server for name in shown for server in raw["workloads"][name]["servers"][1:])
+    kinds = list(dict.fromkeys(kind_of(raw, peer) for peer in peers))
     rows = []
-    for peer in peers:
+    for peer in sorted(peers, key=lambda peer: kinds.index(kind_of(raw, peer))):
         row = [server_label(raw, peer)]
         for name in shown:
             work = raw["workloads"][name]
@@ -201,10 +211,19 @@ def brief(raw):
         rows.append(row)
     machine, options = raw["machine"], raw["options"]
     text = (
-        f"Measured on {machine['date'][:10]}, {machine['cpu']}, servers on one core and the load on another, "
-        f"{options['rounds']} rounds of {options['seconds']} s with {options['clients']} clients:"
+        f"The rates of handoffd, divided by those of each peer: median and spread of {options['rounds']} interleaved "
+        f"rounds of {options['seconds']} s with {options['clients']} clients, servers on one core and the load on "
+        f"another ({machine['date'][:10]}, {machine['cpu']}). [The report of this run](tests/bench/results/bench.md) "
+        "has all workloads, goals, versions and plots."
     )
-    return text + "\n\n" + markdown(["handoffd, times", *(BRIEF[name] for name in shown)], rows)
+    if busy(raw["quiet"]):
+        text += f" Meanwhile {quiet_text(raw['quiet'])}."
+    plot = "![p99 over the size of the pool](tests/bench/results/sleep-p99.svg)"
+    return "\n\n".join([text, markdown(["peer", *(BRIEF[name] for name in shown)], rows), plot])
+
+
+def busy(quiet):
+    return quiet["others"] + quiet["stolen"] > BUSY
 
 
 def quiet_text(quiet):

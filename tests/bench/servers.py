@@ -250,7 +250,7 @@ def python_with(*modules):
 
 
 class FastAPI(Server):
-    name, label = "fastapi", "FastAPI, uvicorn"
+    name, label = "fastapi", "FastAPI"
     package = "python3-fastapi, uvicorn, python3-uvloop, python3-httptools"
     paths = {"hello": "/hello", "file16k": "/file16k", **BLOCKING}
     modules = ("fastapi", "uvicorn", "uvloop", "httptools")
@@ -353,7 +353,7 @@ class Puma(Server):
 
 
 class Gunicorn(Server):
-    name, label, package = "gunicorn", "gunicorn, threads", "gunicorn"
+    name = label = package = "gunicorn"
     paths = {"hello": "/hello", **BLOCKING}
 
     @classmethod
