@@ -9,9 +9,9 @@
  * and for a moment when accept(2) fails, which otherwise would be tried without end.  Who is about to
  * accept no more, because of a drain or because the listener goes, does not wait for a turn.
  *
- * A listener that a reload removes gets no new connections (listener_turn_away), and accepts those under
- * way for a moment.  It leaves its binding behind without a listener, so that what is in flight on its connections is answered; the next answer
- * closes each of them. */
+ * A listener that a reload removes gets no new connections (listener_turn_away), and accepts those
+ * under way for a moment.  It leaves its binding behind without a listener, so that what is in flight
+ * on its connections is answered; the next answer closes each of them. */
 #include "server.h"
 
 #include "conn.h"
