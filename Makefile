@@ -201,7 +201,8 @@ bench-deps:
 bench-publish:
 	$(Q)$(PYTHON) tests/bench/publish build/bench
 
-$(BUILD)/tests/bench_%: tests/bench/%.c $(library)
+$(BUILD)/tests/bench_%: tests/bench/%.c $(library) $(BUILD)/flags
+	@mkdir -p $(@D)
 	$(say) LINK $@
 	$(Q)$(compile) -Isrc -o $@ $< $(library) -pie $(LDFLAGS) $(DEPS_LIBS) -lm $(LIBS)
 
