@@ -117,26 +117,29 @@ def _read(path):
 
 
 def context_switches(pids):
-    """(voluntary, involuntary), of all threads."""
-    voluntary = involuntary = 0
+    """Voluntary ones of each thread, by the two ids."""
+    found = {}
     for pid in pids:
         for task in _tasks(pid):
-            status = _read(f"/proc/{pid}/task/{task}/status")
-            for kind, count in re.findall(r"^(\w+)_ctxt_switches:\s+(\d+)", status, re.M):
-                if kind == "voluntary":
-                    voluntary += int(count)
-                else:
-                    involuntary += int(count)
-    return voluntary, involuntary
+            count = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", _read(f"/proc/{pid}/task/{task}/status"), re.M)
+            if count:
+                found[pid, task] = int(count[1])
+    return found
 
 
-def cpu_seconds(pids):
-    """(user, system), of all threads, ended ones included."""
+def switches_since(before, pids):
+    """How many there were meanwhile; those of threads that have ended are lost."""
+    return sum(count - before.get(thread, 0) for thread, count in context_switches(pids).items())
+
+
+def cpu_seconds(pids, of_children=False):
+    """(user, system) of all threads, ended ones included; or of the children that were waited for."""
     user = system = 0
+    first = 13 if of_children else 11
     for pid in pids:
         fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
         if fields:
-            user, system = user + int(fields[11]), system + int(fields[12])
+            user, system = user + int(fields[first]), system + int(fields[first + 1])
     return user / TICKS, system / TICKS
 
 

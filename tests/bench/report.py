@@ -27,11 +27,12 @@ FORMS = {
     "p99_of_ideal": ("p99, of the ideal", "{:.3f}".format),
     "goodput": ("in time, of the capacity", "{:.1%}".format),
     "answered": ("answered at all, of what was asked", "{:.1%}".format),
+    "connections": ("connections", "{:,.0f}".format),
     "grown_kib": ("growth of the resident memory", lambda v: f"{v / 1024:.1f} MiB"),
     "rejected": ("told 503 at once", "{:.1%}".format),
     "user_us": ("user time each", "{:.2f} µs".format),
     "system_us": ("system time each", "{:.2f} µs".format),
-    "voluntary": ("context switches each", "{:.3f}".format),
+    "switches": ("context switches each", "{:.3f}".format),
 }
 
 # Which figures a workload's table shows besides the one that is compared.
@@ -39,8 +40,8 @@ COLUMNS = {
     "start": ("mib",),
     "hello": ("p50", "p99", "user_us", "system_us"),
     "browser": ("p50", "p99", "user_us", "system_us"),
-    "noop": ("p50", "p99", "user_us", "system_us", "voluntary"),
-    "pool400": ("p50", "p99", "voluntary"),
+    "noop": ("p50", "p99", "user_us", "system_us", "switches"),
+    "pool400": ("p50", "p99", "switches"),
     "spin": ("p50", "p99"),
     "file": ("p50", "p99"),
     "answer1m": ("p50", "p99"),
@@ -49,6 +50,7 @@ COLUMNS = {
     "mixed": ("p50", "p90", "p99.9", "max"),
     "file1m": ("p50", "p99"),
     "file100m": (),
+    "idle": ("connections",),
     "overload": ("answered", "rejected", "p50", "p99"),
 }
 
@@ -125,31 +127,39 @@ def all_lacking(raw):
     return found
 
 
-def summary(raw):
-    """One row for each workload, one column for each kind of peer: medians of ratios with their spread."""
-    kinds = []
-    for work in raw["workloads"].values():
-        for server in work["servers"]:
-            kind = kind_of(raw, server)
-            if work["compared"] and kind not in kinds and kind != "handoffd":
-                kinds.append(kind)
-    rows = []
+# Figures that are worth a row besides the one that their workload is about; less of all is better.
+COSTS = (
+    ("hello", "user_us", "user time of an answer from the loop"),
+    ("hello", "system_us", "kernel time of an answer from the loop"),
+    ("noop", "switches", "context switches of a no-op handed to a thread"),
+)
+
+
+def comparisons(raw):
+    """(title, workload, figure, whether less is better) of all that is compared with peers."""
     for name, work in raw["workloads"].items():
-        cells = dict.fromkeys(kinds, "")
-        if not work["compared"] or work["ours"] != "handoffd":
-            continue
-        for server in work["servers"]:
-            if server == work["ours"]:
-                continue
-            kind, _, variant = server_label(raw, server).partition(", ")
-            found = figures.ratios(work["rounds"], work["ours"], server, reader(work["figure"]))
-            text = spread(found) if found else "not measured"
-            if kind in cells:
-                cells[kind] += ("; " if cells[kind] else "") + (f"{variant}: " if cells[kind] else "") + text
-        ours = figures.values(work["rounds"], work["ours"], reader(work["figure"]))
-        form = FORMS[work["figure"]][1]
-        less = " (less is better)" if work["lower"] else ""
-        rows.append([work["title"] + less, form(median(ours)) if ours else "not measured", *cells.values()])
+        if work["compared"]:
+            yield work["title"], work, work["figure"], work["lower"]
+        for of, figure, title in COSTS:
+            if work["compared"] and of == name:
+                yield title, work, figure, True
+
+
+def summary(raw):
+    """One row for each comparison, one column for each kind of peer: medians of ratios with their spread."""
+    ours = [row for row in comparisons(raw) if row[1]["ours"] == "handoffd"]
+    kinds = list(dict.fromkeys(kind_of(raw, server) for row in ours for server in row[1]["servers"][1:]))
+    rows = []
+    for title, work, figure, lower in ours:
+        cells = {kind: [] for kind in kinds}
+        for server in work["servers"][1:]:
+            variant = server_label(raw, server).partition(", ")[2]
+            found = figures.ratios(work["rounds"], work["ours"], server, reader(figure))
+            cell = cells[kind_of(raw, server)]
+            cell.append((f"{variant}: " if cell else "") + (spread(found) if found else "not measured"))
+        own = figures.values(work["rounds"], work["ours"], reader(figure))
+        text = FORMS[figure][1](median(own)) if own else "not measured"
+        rows.append([title + (" (less is better)" if lower else ""), text, *("; ".join(c) for c in cells.values())])
     return markdown(["workload", "handoffd", *kinds], rows) if rows else ""
 
 
@@ -288,17 +298,17 @@ def plots(raw):
 
 def ratios_plot(raw):
     groups = []
-    for name, work in raw["workloads"].items():
-        if not work["compared"] or name.startswith("sleep"):
-            continue  # those have plots of their own
+    for title, work, figure, lower in comparisons(raw):
+        if figure == "rate" and "of_ideal" in columns(work["name"]):
+            continue  # sleeps have plots of their own
         rows = []
-        for server in work["servers"]:
+        for server in work["servers"][1:]:
             # Upside down where less is better, so that right of 1 always means that the daemon does better.
-            pair = (work["ours"], server) if not work["lower"] else (server, work["ours"])
-            found = figures.ratios(work["rounds"], *pair, reader(work["figure"]))
-            if server != work["ours"] and found and min(found) > 0:
+            pair = (server, work["ours"]) if lower else (work["ours"], server)
+            found = figures.ratios(work["rounds"], *pair, reader(figure))
+            if found and min(found) > 0:
                 rows.append((server_label(raw, server), *point(found)))
-        groups.append((work["title"], rows))
+        groups.append((title, rows))
     return row_chart("How many times better than each peer (median of ratios, lowest to highest)",
                      "times better; left of the dashed line the peer is better", groups, reference=1)
 
