@@ -149,13 +149,14 @@ def summary(raw):
     """One row for each comparison, one column for each kind of peer: medians of ratios with their spread."""
     ours = [row for row in comparisons(raw) if row[1]["ours"] == "handoffd"]
     kinds = list(dict.fromkeys(kind_of(raw, server) for row in ours for server in row[1]["servers"][1:]))
+    kinds = [kind for kind in kinds if kind != "handoffd"]  # its own variants stand in the tables below
     rows = []
     for title, work, figure, lower in ours:
         cells = {kind: [] for kind in kinds}
         for server in work["servers"][1:]:
             variant = server_label(raw, server).partition(", ")[2]
             found = figures.ratios(work["rounds"], work["ours"], server, reader(figure))
-            cell = cells[kind_of(raw, server)]
+            cell = cells.get(kind_of(raw, server), [])
             cell.append((f"{variant}: " if cell else "") + (spread(found) if found else "not measured"))
         own = figures.values(work["rounds"], work["ours"], reader(figure))
         text = FORMS[figure][1](median(own)) if own else "not measured"

@@ -25,7 +25,7 @@ BLOCKING = {name: "/" + name for name in ("noop", "sleep", "spin")}
 CONFIG = """
 server: {{ log_level = "error"; max_connections = 18000; keepalive_timeout = "10m"; }};
 listeners: {{ main: {{ address = "127.0.0.1:0"; }}; }};
-pools: {{ default: {{ threads = {threads}; queue_depth = {depth}; discipline = "{discipline}"; }}; }};
+pools: {{ default: {{ threads = {threads}; {pool} }}; }};
 routes: (
     {{ path = "/hello"; action = "respond"; body = "Hello World!"; }},
     {{ path = "/post";  action = "respond"; body = "Hello World!"; methods = [ "POST" ]; max_body_size = "2m"; }},
@@ -151,7 +151,7 @@ class Handoffd(Server):
         **{name: "/" + name for name in ("file16k", "file1m", "file100m")},
         **BLOCKING,
     }
-    discipline, depth = "fifo", 400
+    pool = ""  # options besides the number of threads
 
     @classmethod
     def program(cls):
@@ -165,7 +165,7 @@ class Handoffd(Server):
         return done.stdout.strip().split("\n")[0]
 
     def __enter__(self):
-        text = CONFIG.format(threads=self.threads, files=self.files, discipline=self.discipline, depth=self.depth)
+        text = CONFIG.format(threads=self.threads, files=self.files, pool=self.pool)
         self.daemon = Daemon(text, self.cpu, program=self.program())
         self.daemon.__enter__()
         self.process, self.port = self.daemon.process, self.daemon.ports["main"]
@@ -178,7 +178,13 @@ class Handoffd(Server):
 class Newest(Handoffd):
     """The daemon as an operator sets it up for overloads."""
 
-    name, label, discipline = "codel-lifo", "handoffd, codel-lifo", "codel-lifo"
+    name, label, pool = "codel-lifo", "handoffd, codel-lifo", 'discipline = "codel-lifo";'
+
+
+class Nice(Handoffd):
+    """The daemon as an operator sets it up for threads that compute."""
+
+    name, label, pool = "nice-19", "handoffd, nice 19", "nice = 19;"
 
 
 class FourHundred(Handoffd):
@@ -193,7 +199,7 @@ class FourHundred(Handoffd):
 class Before(Handoffd):
     """Another build of the daemon, to compare a change with what was before it."""
 
-    name, label, other = "before", "handoffd, the other build", None
+    name, label, other = "before", "the other build", None
 
     @classmethod
     def program(cls):

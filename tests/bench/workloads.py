@@ -31,7 +31,7 @@ MIX_RATE = 1000
 
 SERVERS = {
     **servers.ALL,
-    **{each.name: each for each in (servers.Newest, servers.FourHundred, servers.Before)},
+    **{each.name: each for each in (servers.Newest, servers.Nice, servers.FourHundred, servers.Before)},
 }
 
 
@@ -286,7 +286,7 @@ WORKLOADS = (
     Workload("handover", "latency that a thread adds, light load", "noop", ("nginx", "fastapi", "node"), hand_over,
              "added_p50", True, goals=(Goal(10e-6, "added_p50", most=True), Goal(50e-6, "added_p99", most=True))),
     Workload("mixed", "short answers in a mixed load", "hello",
-             ("go", "fastapi", "tomcat", "puma", "gunicorn", "mhd-pool"), mixed, "p99", True, most_rounds=3),
+             ("nice-19", "go", "fastapi", "tomcat", "puma", "gunicorn", "mhd-pool"), mixed, "p99", True, most_rounds=3),
     Workload("overload", "1.5 times what 8 threads can do", "sleep",
              ("codel-lifo", "fastapi", "tomcat", "puma", "gunicorn"), overload, "goodput", False, False, threads=8,
              most_rounds=2),
