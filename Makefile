@@ -87,7 +87,7 @@ say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n')
 .PHONY: all tests fuzz fuzzers run check check-unit check-daemon check-tree demo bench bench-deps bench-tools bench-publish bench-files \
 	bench-front bench-pool bench-instructions \
 	coverage lint format install uninstall dist clean distclean help FORCE
-.PHONY: check-systemd deb rpm
+.PHONY: check-systemd deb rpm model
 
 all: $(daemon)
 
@@ -220,6 +220,10 @@ coverage:
 	$(Q)$(MAKE) COVERAGE=1 SANITIZE= check
 	$(Q)$(PYTHON) tests/coverage build/coverage/src
 
+# Exhaustive searches of the hand-over's models; see tests/model/README.md.
+model:
+	$(Q)CC='$(CC)' $(PYTHON) tests/model/run
+
 lint:
 	$(Q)sh tests/lint $(defines) $(DEPS_CFLAGS) $(CHECK_CFLAGS) $(CPPFLAGS)
 
@@ -288,6 +292,7 @@ help:
 	@echo 'make bench-instructions  instructions per request, by callgrind'
 	@echo 'make bench-pool     the hand-over to threads and back, beside a plain one'
 	@echo 'make lint           clang-tidy, cppcheck, shellcheck, mandoc -Tlint, clang-format'
+	@echo 'make model          search the models of the hand-over for lost wake-ups and tasks (spin)'
 	@echo 'make fuzz           run each fuzzer, or FUZZ="NAME...", for SECONDS=60 (clang)'
 	@echo 'make format         clang-format the sources in place'
 	@echo 'make coverage       run the tests on an instrumented build, tell what they cover of each file'
