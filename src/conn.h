@@ -85,7 +85,7 @@ void conn_abort(struct conn *conn);
 
 /* The answer is out whole: on to the next request, or the end.  May free the connection, as all that
  * follow but the last. */
-void conn_answered(struct conn *conn);
+void conn_answered(struct conn *conn, int64_t now_ns);
 /* The rest of the answer is in the output. */
 void conn_write_rest(struct conn *conn);
 

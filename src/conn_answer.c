@@ -32,14 +32,14 @@ enum { LINGER_MS = 2000 };
 /* ---- the end of an answer -------------------------------------------------------------------- */
 
 /* The connection is free for the next request. */
-static void next_request(struct conn *conn)
+static void next_request(struct conn *conn, int64_t now)
 {
     conn->exchange = NULL;
     conn->phase = CONN_READING;
     conn_state_update(conn);
     if (conn->stash.len || conn->end_of_stream)
         conn_put_on_todo(conn);
-    conn_set_deadline(conn, conn_limits(conn)->keepalive_timeout);
+    conn_set_deadline_at(conn, now, conn_limits(conn)->keepalive_timeout);
 }
 
 static void linger(struct conn *conn)
@@ -66,7 +66,7 @@ static bool has_unread(const struct conn *conn)
            (ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0);
 }
 
-void conn_answered(struct conn *conn)
+void conn_answered(struct conn *conn, int64_t now)
 {
     struct exchange *x = conn->exchange;
     struct evhttp_request *ev = x->ev;
@@ -79,7 +79,7 @@ void conn_answered(struct conn *conn)
         linger(conn);
         return;
     }
-    next_request(conn);
+    next_request(conn, now);
     evhttp_send_reply_end(ev);
 }
 
@@ -97,7 +97,7 @@ static void push(struct conn *conn, uint64_t added)
     if (!conn->output.waiting) {
         conn->deadline_ns = 0;
         if (conn->phase == CONN_WRITING)
-            conn_answered(conn);
+            conn_answered(conn, clock_now_ns());
         else
             conn_look_later(conn);
     } else if (waited) {

@@ -46,8 +46,11 @@ static void set(struct conn *conn, int64_t *deadline, int64_t now, int64_t at_ns
 
 void conn_set_deadline(struct conn *conn, int64_t after_ns)
 {
-    int64_t now = clock_now_ns();
+    conn_set_deadline_at(conn, clock_now_ns(), after_ns);
+}
 
+void conn_set_deadline_at(struct conn *conn, int64_t now, int64_t after_ns)
+{
     set(conn, &conn->deadline_ns, now, now + after_ns);
 }
 

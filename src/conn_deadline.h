@@ -8,8 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Moves the deadline to `after_ns` from now. */
+/* Moves the deadline to `after_ns` from now; the second one is told what time it is. */
 void conn_set_deadline(struct conn *conn, int64_t after_ns);
+void conn_set_deadline_at(struct conn *conn, int64_t now_ns, int64_t after_ns);
 
 /* A body begins: for its next bytes the client has body_timeout; for all of it ten times that, and
  * longer as bytes come, at a minimum rate. */

@@ -30,24 +30,28 @@ static bool sane_id(const char *id, size_t len)
     return len && len < EXCHANGE_ID_SIZE;
 }
 
+/* Sets the loop's id to the next one. */
+static void count_id(char next_id[33])
+{
+    for (char *digit = next_id + 31; digit > next_id + 15; digit--) {
+        *digit = (char)(*digit == '9' ? 'a' : *digit == 'f' ? '0' : *digit + 1);
+        if (*digit != '0')
+            return;
+    }
+}
+
 /* The client's own request id if it is harmless everywhere it goes, else a new one. */
 static void set_id(struct exchange *x, const struct guard_head *head)
 {
-    static const char digits[] = "0123456789abcdef";
     const struct guard_field *given = head ? guard_head_find(head, "X-Request-Id") : NULL;
-    uint64_t number = x->loop->next_id;
-    size_t prefix = sizeof x->loop->id_prefix - 1;
 
     if (given && sane_id(guard_text(head, given->value), given->value.len)) {
         memcpy(x->id, guard_text(head, given->value), given->value.len);
         x->id[given->value.len] = '\0';
         return;
     }
-    x->loop->next_id++;
-    memcpy(x->id, x->loop->id_prefix, prefix);
-    for (size_t i = 0; i < 16; i++)
-        x->id[prefix + i] = digits[number >> (60 - 4 * i) & 15];
-    x->id[prefix + 16] = '\0';
+    memcpy(x->id, x->loop->next_id, sizeof x->loop->next_id);
+    count_id(x->loop->next_id);
 }
 
 static struct slice copy_span(struct exchange *x, const struct guard_head *head,

@@ -99,7 +99,7 @@ struct loop *loop_new(unsigned index, struct loop *const *loops, struct accept_t
         return NULL;
     }
     loop->random = random;
-    snprintf(loop->id_prefix, sizeof loop->id_prefix, "%016llx", (unsigned long long)random);
+    snprintf(loop->next_id, sizeof loop->next_id, "%016llx%016d", (unsigned long long)random, 0);
     return loop;
 }
 

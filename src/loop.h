@@ -83,8 +83,7 @@ struct loop {
     void *on_idle_arg;
     time_t date_second;
     char date[HTTP_DATE_SIZE];
-    char id_prefix[17];
-    uint64_t next_id;
+    char next_id[33]; /* of a request: 16 digits at random, 16 that count, hexadecimal */
     uint64_t random;
     char scratch[LOOP_SCRATCH_SIZE]; /* where heads and small answers are put together */
     char input[LOOP_INPUT_SIZE];     /* what was read from a socket last */

@@ -279,7 +279,7 @@ static void write_answer(struct exchange *x)
     if (!body_len)
         sent = send(conn->fd, scratch, len, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent == (ssize_t)len) {
-        conn_answered(conn);
+        conn_answered(conn, x->ready_ns); /* just now */
         return;
     }
     /* An error is left to the output's own write, which meets it again. */
