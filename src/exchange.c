@@ -27,7 +27,7 @@ struct exchange *exchange_begin(struct loop *loop)
     exchange->loop = loop;
     exchange->begun_ns = clock_now_ns();
     exchange->id[0] = '\0';
-    exchange->request.snapshot = snapshot_ref(loop->snapshot);
+    exchange->request.snapshot = snapshot_use(loop->snapshot, loop->index);
     exchange->request.id = exchange->id;
     exchange->request.task.reply_to = &loop->mailbox;
     arena_init(&exchange->request.arena, exchange->memory, sizeof exchange->memory);
@@ -74,8 +74,8 @@ struct exchange *exchange_split(struct exchange *from)
     if (!to)
         return NULL;
     request = &to->request;
-    snapshot_unref(request->snapshot);
-    request->snapshot = snapshot_ref(from->request.snapshot);
+    snapshot_done(request->snapshot, to->loop->index);
+    request->snapshot = snapshot_use(from->request.snapshot, to->loop->index);
     request->route = from->request.route;
     request->method = from->request.method;
     request->method_name = copy_text(&request->arena, from->request.method_name);
@@ -116,7 +116,7 @@ void exchange_end(struct exchange *exchange)
         free_streams(&exchange->request);
     response_drop_body(&exchange->request.response);
     arena_clear(&exchange->request.arena);
-    snapshot_unref(exchange->request.snapshot);
+    snapshot_done(exchange->request.snapshot, loop->index);
     if (loop->n_free_exchanges < LOOP_MAX_FREE_EXCHANGES) {
         list_add_head(&loop->free_exchanges, &exchange->link);
         loop->n_free_exchanges++;

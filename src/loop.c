@@ -212,7 +212,7 @@ void loop_free(struct loop *loop)
     if (loop->base)
         event_base_free(loop->base);
     mailbox_close(&loop->mailbox);
-    snapshot_unref(loop->snapshot);
+    snapshot_done(loop->snapshot, loop->index);
     free(loop);
 }
 

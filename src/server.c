@@ -446,9 +446,9 @@ void server_commit(struct loop *loop, struct snapshot *snapshot, struct listener
 
     /* Tasks of the old snapshot reach their pools before anybody may retire those. */
     dispatch_flush(loop);
-    loop->snapshot = snapshot_ref(snapshot);
+    loop->snapshot = snapshot_use(snapshot, loop->index);
     lag_start(loop);
-    snapshot_unref(before);
+    snapshot_done(before, loop->index);
     list_for_each(link, &loop->bindings) {
         struct binding *binding = container_of(link, struct binding, link);
         size_t i = 0;

@@ -1,6 +1,7 @@
 #include "snapshot.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void free_arrays(struct snapshot *snapshot)
 {
@@ -30,10 +31,11 @@ static bool find_meters(struct snapshot *snapshot, const struct conf *conf)
 
 struct snapshot *snapshot_new(struct conf *conf, struct vitals *vitals)
 {
-    struct snapshot *snapshot = calloc(1, sizeof *snapshot);
+    struct snapshot *snapshot = aligned_alloc(_Alignof(struct snapshot), sizeof *snapshot);
 
     if (!snapshot)
         return NULL;
+    memset(snapshot, 0, sizeof *snapshot);
     atomic_init(&snapshot->refs, 1);
     snapshot->vitals = vitals;
     snapshot->loaded_at = time(NULL);
@@ -72,4 +74,17 @@ void snapshot_unref(struct snapshot *snapshot)
     free_arrays(snapshot);
     conf_free(snapshot->conf);
     free(snapshot);
+}
+
+struct snapshot *snapshot_use(struct snapshot *snapshot, unsigned loop)
+{
+    if (!snapshot->uses[loop].count++)
+        snapshot_ref(snapshot);
+    return snapshot;
+}
+
+void snapshot_done(struct snapshot *snapshot, unsigned loop)
+{
+    if (snapshot && !--snapshot->uses[loop].count)
+        snapshot_unref(snapshot);
 }

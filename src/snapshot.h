@@ -10,8 +10,14 @@
 #include "vitals.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <time.h>
+
+/* What a loop holds of a snapshot; it alone writes to it. */
+struct snapshot_uses {
+    _Alignas(64) size_t count;
+};
 
 struct snapshot {
     _Atomic unsigned refs;
@@ -26,6 +32,7 @@ struct snapshot {
     struct meter *no_route_meter;
     struct meter **pool_meters;
     struct meter **listener_meters;
+    struct snapshot_uses uses[METERS_MAX_LOOPS];
 };
 
 /* Takes `conf` over; `pools`, `lanes` and `bound` are filled in by the caller before it is shared.  NULL: out
@@ -34,5 +41,10 @@ struct snapshot *snapshot_new(struct conf *conf, struct vitals *vitals);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 /* Any thread; the last one frees it.  NULL is allowed. */
 void snapshot_unref(struct snapshot *snapshot);
+
+/* The same on the thread of that loop.  All uses of a loop are one reference, so that loops do not
+ * write to the same cache line with each request. */
+struct snapshot *snapshot_use(struct snapshot *snapshot, unsigned loop);
+void snapshot_done(struct snapshot *snapshot, unsigned loop);
 
 #endif

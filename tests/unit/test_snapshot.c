@@ -74,11 +74,54 @@ START_TEST(threads_hold_and_let_go)
 }
 END_TEST
 
+/* A loop's uses, each on its own thread, beside references of others. */
+static void *use_often(void *arg)
+{
+    static _Atomic unsigned next_loop;
+    unsigned loop = atomic_fetch_add(&next_loop, 1);
+    struct snapshot *snapshot = arg;
+
+    snapshot_use(snapshot, loop);
+    snapshot_unref(snapshot);
+    for (int i = 0; i < HOLDS; i++) {
+        ck_assert_ptr_eq(snapshot_use(snapshot, loop), snapshot);
+        ck_assert_uint_eq(snapshot->conf->n_listeners, 1);
+        snapshot_done(snapshot, loop);
+    }
+    snapshot_done(snapshot, loop);
+    return NULL;
+}
+
+START_TEST(all_uses_of_a_loop_are_one_reference)
+{
+    struct snapshot *snapshot = new_snapshot();
+    pthread_t threads[HOLDERS];
+
+    snapshot_use(snapshot, 3);
+    snapshot_use(snapshot, 3);
+    snapshot_use(snapshot, 63);
+    ck_assert_uint_eq(atomic_load(&snapshot->refs), 3);
+    snapshot_done(snapshot, 3);
+    ck_assert_uint_eq(atomic_load(&snapshot->refs), 3);
+    snapshot_done(snapshot, 3);
+    snapshot_done(snapshot, 63);
+    ck_assert_uint_eq(atomic_load(&snapshot->refs), 1);
+    snapshot_done(NULL, 0);
+    for (size_t i = 0; i < HOLDERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, use_often, snapshot_ref(snapshot)), 0);
+    snapshot_unref(snapshot);
+    for (size_t i = 0; i < HOLDERS; i++)
+        pthread_join(threads[i], NULL);
+    vitals_destroy(&vitals);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         the_last_reference_frees_what_the_snapshot_owns,
         threads_hold_and_let_go,
+        all_uses_of_a_loop_are_one_reference,
     };
 
     return support_run("snapshot", tests, COUNT_OF(tests));
