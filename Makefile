@@ -84,7 +84,7 @@ say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n')
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all tests fuzz fuzzers run check check-unit check-daemon check-tree demo bench bench-deps bench-tools bench-publish bench-files \
+.PHONY: all tests fuzz fuzzers run check check-unit check-daemon check-tree demo bench bench-deps bench-tools bench-publish bench-exec bench-files \
 	bench-front bench-pool bench-instructions \
 	coverage lint format install uninstall dist clean distclean help FORCE
 .PHONY: check-systemd deb rpm model
@@ -209,6 +209,9 @@ $(BUILD)/tests/bench_%: tests/bench/%.c $(library) $(BUILD)/flags
 bench-front: $(daemon) $(BUILD)/tests/bench_guard
 	$(Q)HANDOFFD=$(CURDIR)/$(daemon) BENCH_GUARD=$(BUILD)/tests/bench_guard $(PYTHON) tests/bench/front
 
+bench-exec: $(daemon) $(BUILD)/tests/bench_starts
+	$(Q)HANDOFFD=$(CURDIR)/$(daemon) BENCH_STARTS=$(BUILD)/tests/bench_starts $(PYTHON) tests/bench/exec
+
 bench-instructions: $(daemon)
 	$(Q)HANDOFFD=$(CURDIR)/$(daemon) $(PYTHON) tests/bench/instructions
 
@@ -287,6 +290,7 @@ help:
 	@echo 'make bench          speed, side by side with eight other servers: tables, plots, raw figures'
 	@echo 'make bench-deps     install what the benchmarks need (Debian packages; as root or by sudo)'
 	@echo 'make bench-publish  keep the report of the last `make bench` in tests/bench/results'
+	@echo 'make bench-exec     programs run for requests, side by side with webhook and fcgiwrap'
 	@echo 'make bench-files    files and large bodies, side by side with nginx'
 	@echo 'make bench-front    what slow clients and the guard cost'
 	@echo 'make bench-instructions  instructions per request, by callgrind'

@@ -27,6 +27,10 @@ struct child {
     int in, out, err; /* our ends of its pipes, which do not block; -1: none */
 };
 
+/* Once, before the first program and best before much else is open: takes the descriptors that starting
+ * programs needs.  They are kept until the process ends.  0 or -errno; child_spawn does it otherwise. */
+int child_setup(void) WARN_UNUSED;
+
 /* Starts the program.  It inherits the three standard descriptors and nothing else: no signal mask,
  * no ignored signals, no environment but the given one.  0 or -errno, also that of execve(2). */
 int child_spawn(struct child *child, const struct child_spec *spec) WARN_UNUSED;

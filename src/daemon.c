@@ -2,6 +2,7 @@
 
 #include "access_log.h"
 #include "activation.h"
+#include "child.h"
 #include "line_writer.h"
 #include "log.h"
 #include "server.h"
@@ -23,6 +24,8 @@ void daemon_wake(void *arg)
 
 int daemon_init(struct daemon *daemon, const struct conf_source *source)
 {
+    int r;
+
     *daemon = (struct daemon){.source = *source};
     vitals_init(&daemon->vitals);
     daemon->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -30,6 +33,9 @@ int daemon_init(struct daemon *daemon, const struct conf_source *source)
     daemon_take_spare(daemon);
     if (daemon->wake_fd < 0)
         return -errno;
+    r = child_setup();
+    if (r)
+        return r;
     daemon->vitals.access_log = line_writer_new(access_log_failed);
     return daemon->vitals.access_log ? activation_init() : -ENOMEM;
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,6 +203,98 @@ START_TEST(low_descriptors_are_not_mistaken_for_the_childs)
 }
 END_TEST
 
+/* So many that the numbers of what is opened next are high. */
+static void fill_table(void)
+{
+    for (int i = 0; i < 200; i++)
+        ck_assert_int_ge(open("/dev/null", O_RDONLY), 0);
+}
+
+static void *talk_to_programs(void *arg)
+{
+    for (int i = 0; i < 10; i++) {
+        struct child child;
+        int64_t cpu_ns;
+        char text[256];
+
+        ck_assert_int_eq(spawn_shell(&child, "read x; echo $x; echo err >&2; exec ls /proc/self/fd",
+                                     true, CHILD_STDERR_PIPE),
+                         0);
+        ck_assert_int_eq(write(child.in, arg, strlen(arg)), (ssize_t)strlen(arg));
+        child_close(&child.in);
+        read_all(child.err, text);
+        ck_assert_str_eq(text, "err\n");
+        read_all(child.out, text);
+        /* Its standard descriptors, and the directory that it reads. */
+        ck_assert_str_eq(strchr(text, '\n'), "\n0\n1\n2\n3\n");
+        ck_assert(!strncmp(text, arg, strlen(arg)));
+        child_reap(&child, &cpu_ns);
+    }
+    return NULL;
+}
+
+START_TEST(nothing_else_is_inherited_from_a_full_table)
+{
+    /* More at once than there are low numbers kept. */
+    static char names[][8] = {"one\n", "two\n", "three\n", "four\n", "five\n", "six\n"};
+    pthread_t threads[COUNT_OF(names)];
+    unsigned before;
+
+    fill_table();
+    before = open_descriptors();
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, talk_to_programs, names[i]), 0);
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_uint_eq(open_descriptors(), before);
+}
+END_TEST
+
+static void ignore(int signal)
+{
+    (void)signal;
+}
+
+START_TEST(a_program_has_signals_as_they_come)
+{
+    struct child child;
+    int64_t cpu_ns;
+    char text[256];
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGRTMAX, SIG_IGN);
+    signal(SIGUSR1, ignore);
+    ck_assert_int_eq(spawn_shell(&child, "exec grep -E 'Sig(Blk|Ign)' /proc/self/status", false,
+                                 CHILD_STDERR_MERGE),
+                     0);
+    read_all(child.out, text);
+    ck_assert_str_eq(text, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    child_reap(&child, &cpu_ns);
+    /* And here all is as it was. */
+    ck_assert(signal(SIGPIPE, SIG_DFL) == SIG_IGN && signal(SIGUSR1, SIG_DFL) == ignore);
+    pthread_sigmask(SIG_BLOCK, NULL, &all);
+    ck_assert(sigismember(&all, SIGUSR1) && sigismember(&all, SIGTERM));
+}
+END_TEST
+
+START_TEST(a_directory_that_is_not_there_is_an_error)
+{
+    char *argv[] = {(char[]){"true"}, NULL};
+    const struct child_spec spec = {
+        .path = "/bin/true", .argv = argv, .envp = no_environment, .cwd = "/nonexistent"};
+    unsigned before = open_descriptors();
+    struct child child;
+
+    ck_assert_int_eq(child_spawn(&child, &spec), -ENOENT);
+    ck_assert_uint_eq(open_descriptors(), before);
+    ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -211,7 +304,13 @@ int main(void)
         many_runs_leave_nothing,
         the_whole_group_ends,
         low_descriptors_are_not_mistaken_for_the_childs,
+        nothing_else_is_inherited_from_a_full_table,
+        a_program_has_signals_as_they_come,
+        a_directory_that_is_not_there_is_an_error,
     };
 
+    /* So that what it keeps open is there before anything is counted. */
+    if (child_setup())
+        return 1;
     return support_run("child", tests, COUNT_OF(tests));
 }
