@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { DEFAULT_MAX_OUTPUT = 16 << 20 };
+
 #define DEFAULT_TYPE "text/plain; charset=utf-8"
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -40,7 +42,7 @@ static const struct option_row options[] = {
      "The program speaks CGI/1.1 (RFC 3875)."},
     {"stdin", OPTION_ENUM, AT(in), "body", 0, 0, stdin_kinds, 0, NULL,
      "What the program reads: the request's body, or nothing."},
-    {"env", OPTION_PAIRS, AT(env), NULL, 0, 0, NULL, OPTION_TEMPLATE, NULL,
+    {"env", OPTION_PAIRS, AT(env), NULL, 0, 0, NULL, OPTION_TEMPLATE | OPTION_SECRETS, NULL,
      "The program's environment, beside PATH."},
     {"cwd", OPTION_STRING, AT(cwd), NULL, 1, 0, NULL, OPTION_TEMPLATE, NULL,
      "The directory in which the program runs; else /, or with cgi the program's own."},
@@ -191,6 +193,8 @@ static int create(void *settings, const struct conf_check *check)
             break;
         }
     check_cgi(s, check);
+    if (s->max_output == OPTION_WORD && !s->stream)
+        s->max_output = DEFAULT_MAX_OUTPUT;
     if (s->cgi || !s->stream)
         *check->needs |= ACTION_NEEDS_BODY; /* whole, before a thread is taken */
     check_env(s, check);

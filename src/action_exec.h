@@ -19,7 +19,7 @@ struct exec_settings {
     char *cwd;
     int64_t kill_signal; /* into the row's choices */
     int64_t kill_grace;  /* ns */
-    int64_t max_output;  /* OPTION_WORD: not written */
+    int64_t max_output;  /* OPTION_WORD: none, a stream's */
     bool stream;
     struct group_list status_map; /* struct exec_status */
     char *content_type;

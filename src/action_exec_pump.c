@@ -23,7 +23,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-enum { PIECE = 16 << 10, DEFAULT_MAX_OUTPUT = 16 << 20, MOST_LATE = 1 << 20 };
+enum { PIECE = 16 << 10, MOST_LATE = 1 << 20 };
 
 static void kill_now(struct exec_run *run)
 {
@@ -85,9 +85,7 @@ static void feed(struct exec_run *run)
 
 uint64_t exec_most_output(const struct exec_settings *s)
 {
-    if (s->max_output != OPTION_WORD)
-        return (uint64_t)s->max_output;
-    return s->stream ? UINT64_MAX : DEFAULT_MAX_OUTPUT;
+    return s->max_output == OPTION_WORD ? UINT64_MAX : (uint64_t)s->max_output;
 }
 
 static void take_output(struct exec_run *run, const char *data, size_t len)

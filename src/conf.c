@@ -341,14 +341,30 @@ static void resolve_names(struct conf_route *route, const struct conf_check *che
         route->listener_mask = UINT64_MAX;
 }
 
-static void resolve_methods(struct conf_route *route)
+static int take_usual_methods(struct conf_route *route)
 {
-    const char *const *defaults = route->action ? route->action->methods : NULL;
+    const char *const *usual = route->action->methods;
+    size_t n = 0;
+
+    while (usual[n])
+        n++;
+    route->methods.items = calloc(n + 1, sizeof *route->methods.items);
+    for (size_t i = 0; route->methods.items && i < n; i++) {
+        route->methods.items[i] = strdup(usual[i]);
+        if (!route->methods.items[i])
+            return -ENOMEM;
+        route->methods.count++;
+    }
+    return route->methods.items ? 0 : -ENOMEM;
+}
+
+static int resolve_methods(struct conf_route *route)
+{
+    int r = route->action && !route->methods.count ? take_usual_methods(route) : 0;
 
     for (size_t i = 0; i < route->methods.count; i++)
         route->method_mask |= METHOD_BIT(http_method_find(route->methods.items[i]));
-    for (size_t i = 0; !route->methods.count && defaults && defaults[i]; i++)
-        route->method_mask |= METHOD_BIT(http_method_find(defaults[i]));
+    return r;
 }
 
 /* Headers that the daemon writes itself; a second one would break framing or contradict it. */
@@ -452,14 +468,24 @@ static int add_to_router(struct loader *l, const struct conf_route *route,
     return r == -ENOMEM ? r : 0;
 }
 
+/* From here on it makes no difference whether a route has written a limit or has taken it over. */
+static void inherit(const struct conf *conf, struct conf_route *route)
+{
+    conf_pools_inherit(conf, route);
+    if (route->max_body_size == OPTION_WORD)
+        route->max_body_size = conf->server.max_body_size;
+}
+
 static int complete_route(struct loader *l, struct conf_route *route)
 {
     const struct conf_check check = check_of(l, route);
     int r;
 
     resolve_names(route, &check);
-    resolve_methods(route);
-    r = params_prepare(&route->params, &check);
+    inherit(l->conf, route);
+    r = resolve_methods(route);
+    if (!r)
+        r = params_prepare(&route->params, &check);
     if (!r)
         r = build_header_block(route, &check);
     if (!r)

@@ -145,10 +145,10 @@ struct conf_route {
     char *action_name;
     char *pool;
     int64_t concurrency;   /* 0: no cap */
-    int64_t max_queue;     /* OPTION_WORD: see conf_route_max_queue */
+    int64_t max_queue;     /* when not written the queue_depth of its pool */
     int64_t timeout;       /* ns; 0: none */
-    int64_t queue_timeout; /* ns; OPTION_WORD: see conf_route_queue_timeout */
-    int64_t max_body_size; /* bytes; OPTION_WORD: the server's */
+    int64_t queue_timeout; /* ns; when not written its pool's */
+    int64_t max_body_size; /* bytes; when not written the server's */
     struct pair_list headers;
     struct group_list params; /* struct param, params.h */
     /* Derived: */
@@ -203,10 +203,6 @@ void conf_free(struct conf *conf);
 unsigned conf_pool_threads(const struct conf_pool *pool);
 /* Event loops with "auto" worked out: one per CPU of the affinity mask. */
 unsigned conf_server_loops(const struct conf_server *server);
-
-/* What a route of a pool does not say itself. */
-unsigned conf_route_max_queue(const struct conf *conf, const struct conf_route *route);
-int64_t conf_route_queue_timeout(const struct conf *conf, const struct conf_route *route);
 
 /* The version of libconfig, for --version. */
 const char *conf_parser_version(void);

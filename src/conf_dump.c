@@ -9,11 +9,16 @@ static void print_rows(const struct option_row *table, const void *settings, con
                        const struct option_row *shadowing, bool blocking, struct strbuf *out)
 {
     for (; table && table->name; table++) {
-        if (!option_is_set(table, settings) || option_find(shadowing, table->name) ||
-            (!blocking && (table->flags & OPTION_BLOCKING)))
+        if (option_find(shadowing, table->name) || (!blocking && (table->flags & OPTION_BLOCKING)))
             continue;
+        /* Named all the same, so that the list of options is whole.  An empty list in place of a
+         * default is a value. */
+        if (!option_is_set(table, settings) && !table->fallback) {
+            strbuf_addf(out, "%s# %s: not set\n", indent, table->name);
+            continue;
+        }
         strbuf_addf(out, "%s%s = ", indent, table->name);
-        option_print(table, settings, out);
+        option_print_masked(table, settings, out);
         strbuf_adds(out, ";\n");
     }
 }

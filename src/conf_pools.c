@@ -4,18 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-unsigned conf_route_max_queue(const struct conf *conf, const struct conf_route *route)
-{
-    return (unsigned)(route->max_queue != OPTION_WORD ? route->max_queue
-                                                      : conf->pools[route->pool_index].queue_depth);
-}
-
-int64_t conf_route_queue_timeout(const struct conf *conf, const struct conf_route *route)
-{
-    return route->queue_timeout != OPTION_WORD ? route->queue_timeout
-                                               : conf->pools[route->pool_index].queue_timeout;
-}
-
 /* Adds a pool with the defaults at place `at`; takes `name` over.  NULL: out of memory. */
 static struct conf_pool *add_pool(struct conf *conf, size_t at, char *name)
 {
@@ -64,13 +52,25 @@ void conf_pools_check(const struct conf *conf, const struct conf_places *places,
         check_pool(&conf->pools[i], places, faults);
 }
 
+/* Whether its methods are those that its action has anyway. */
+static bool has_usual_methods(const struct conf_route *route)
+{
+    const char *const *usual = route->action ? route->action->methods : NULL;
+    size_t i = 0;
+
+    while (usual && usual[i] && i < route->methods.count &&
+           !strcmp(usual[i], route->methods.items[i]))
+        i++;
+    return usual && !usual[i] && i == route->methods.count;
+}
+
 /* What makes a route this one: where it is, and for which methods and listeners. */
 static char *route_key(const struct conf_route *route)
 {
     struct strbuf key = {0};
 
     strbuf_adds(&key, route->path ? route->path : "");
-    for (size_t i = 0; i < route->methods.count; i++)
+    for (size_t i = 0; i < route->methods.count && !has_usual_methods(route); i++)
         strbuf_addf(&key, "%c%s", i ? ',' : ' ', route->methods.items[i]);
     for (size_t i = 0; i < route->listener.count; i++)
         strbuf_addf(&key, "%s%s", i ? "," : " @", route->listener.items[i]);
@@ -111,4 +111,17 @@ int conf_pools_identify(struct conf *conf, struct conf_route *route, const struc
     if (!route->key)
         return -ENOMEM;
     return wants_dedicated(route) ? add_dedicated_pool(conf, route, check) : 0;
+}
+
+void conf_pools_inherit(const struct conf *conf, struct conf_route *route)
+{
+    const struct conf_pool *pool;
+
+    if (route->pool_index < 0)
+        return;
+    pool = &conf->pools[route->pool_index];
+    if (route->max_queue == OPTION_WORD)
+        route->max_queue = pool->queue_depth;
+    if (route->queue_timeout == OPTION_WORD)
+        route->queue_timeout = pool->queue_timeout;
 }

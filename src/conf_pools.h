@@ -17,4 +17,7 @@ void conf_pools_check(const struct conf *conf, const struct conf_places *places,
 int conf_pools_identify(struct conf *conf, struct conf_route *route,
                         const struct conf_check *check) WARN_UNUSED;
 
+/* What a route of a pool does not say itself, its pool says. */
+void conf_pools_inherit(const struct conf *conf, struct conf_route *route);
+
 #endif

@@ -123,7 +123,7 @@ const struct option_row conf_route_options[] = {
     {"max_body_size", OPTION_SIZE, offsetof(struct conf_route, max_body_size), NULL, 0, 1024 * MIB,
      NULL, OPTION_INHERIT, "bytes", "The route's own max_body_size; default: the server's."},
     {"headers", OPTION_PAIRS, offsetof(struct conf_route, headers), NULL, 0, 0, NULL,
-     OPTION_TEMPLATE, NULL, "Headers added to the route's answers."},
+     OPTION_TEMPLATE | OPTION_SECRETS, NULL, "Headers added to the route's answers."},
     {"params", OPTION_GROUPS, offsetof(struct conf_route, params), NULL, 0, 0, NULL, 0, NULL,
      "The request's parameters: where each stands, its type, bounds and default.", &param_group},
     {0},

@@ -307,7 +307,7 @@ static void set_limits(struct exchange *x)
     int64_t first;
 
     task->queue_budget_ns = x->queue_budget_ns;
-    task->queue_timeout_ns = least_set(conf_route_queue_timeout(conf, route), x->queue_budget_ns);
+    task->queue_timeout_ns = least_set(route->queue_timeout, x->queue_budget_ns);
     task->run_timeout_ns = route->timeout;
     first = least_set(task->queue_timeout_ns, task->run_timeout_ns);
     if (pool->discipline == CONF_CODEL_LIFO)

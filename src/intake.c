@@ -244,9 +244,8 @@ void intake_head(struct exchange *x, const struct guard_head *head)
 uint64_t intake_max_body(const struct exchange *x)
 {
     const struct request *request = &x->request;
-    int64_t own = request->route ? request->route->max_body_size : OPTION_WORD;
-
-    return (uint64_t)(own == OPTION_WORD ? request->snapshot->conf->server.max_body_size : own);
+    return (uint64_t)(request->route ? request->route->max_body_size
+                                     : request->snapshot->conf->server.max_body_size);
 }
 
 uint64_t intake_limit(const struct conn *conn, const struct guard_fault *fault)

@@ -46,6 +46,7 @@ enum option_flag {
     OPTION_BLOCKING = 1 << 2, /* of a route: only where its action is a blocking one */
     OPTION_INHERIT = 1 << 3,  /* a number that is OPTION_WORD when not written */
     OPTION_TEMPLATE = 1 << 4, /* texts are expanded for each request, template.h */
+    OPTION_SECRETS = 1 << 5,  /* pairs of which some are secrets, as their names tell */
 };
 
 enum { OPTION_WORD = -1, OPTION_MAX_TEXT = 4096 };
@@ -140,6 +141,9 @@ bool option_equal(const struct option_row *row, const void *a, const void *b);
 
 /* The value as the configuration file would have it. */
 void option_print(const struct option_row *row, const void *settings, struct strbuf *out);
+
+/* The same for the eyes of others: secrets are masked, in a form that is no other kind of value. */
+void option_print_masked(const struct option_row *row, const void *settings, struct strbuf *out);
 
 /* What the row allows: `1 to 4096 or "auto"`, `"eager" or "on-demand"`, `a string` ... */
 void option_print_allowed(const struct option_row *row, struct strbuf *out);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static void print_number(enum option_type type, int64_t n, struct strbuf *out)
 {
@@ -109,13 +110,37 @@ static void print_strings(const struct string_list *list, struct strbuf *out)
     strbuf_adds(out, " )");
 }
 
-static void print_pairs(const struct pair_list *list, struct strbuf *out)
+/* Whether a value of this name is likely to be a secret. */
+static bool names_secret(const char *name)
+{
+    static const char *const parts[] = {"secret",     "token",  "passw",         "passphrase",
+                                        "credential", "cookie", "authorization", "_pwd",
+                                        "private",    NULL};
+    size_t len = strlen(name);
+
+    for (size_t i = 0; parts[i]; i++)
+        if (strcasestr(name, parts[i]))
+            return true;
+    return len >= 3 && !strcasecmp(name + len - 3, "key");
+}
+
+/* One template variable and nothing else: it comes with the request, not from the configuration. */
+static bool is_variable(const char *value)
+{
+    const char *end = strchr(value, '}');
+
+    return !strncmp(value, "${", 2) && end && !end[1];
+}
+
+static void print_pairs(const struct pair_list *list, bool masked, struct strbuf *out)
 {
     strbuf_adds(out, "( ");
     for (size_t i = 0; i < list->count; i++) {
+        const struct pair *pair = &list->items[i];
+        bool hidden = masked && names_secret(pair->name) && !is_variable(pair->value);
         struct strbuf line = {0};
 
-        strbuf_addf(&line, "%s: %s", list->items[i].name, list->items[i].value);
+        strbuf_addf(&line, "%s: %s", pair->name, hidden ? "***" : pair->value);
         strbuf_adds(out, i ? ", " : "");
         strbuf_add_quoted(out, strbuf_cstr(&line));
         strbuf_free(&line);
@@ -177,10 +202,18 @@ void option_print(const struct option_row *row, const void *settings, struct str
         print_strings(at, out);
         break;
     case OPTION_PAIRS:
-        print_pairs(at, out);
+        print_pairs(at, false, out);
         break;
     case OPTION_GROUPS:
         print_groups(row->group, at, out);
         break;
     }
+}
+
+void option_print_masked(const struct option_row *row, const void *settings, struct strbuf *out)
+{
+    if (row->flags & OPTION_SECRETS)
+        print_pairs((const void *)((const char *)settings + row->offset), true, out);
+    else
+        option_print(row, settings, out);
 }

@@ -122,9 +122,7 @@ static void print_allowed(const struct param *param, struct strbuf *out)
 {
     switch ((enum param_type)param->type) {
     case PARAM_STRING:
-        strbuf_addf(out, "at most %lld bytes",
-                    (long long)(param->max_length == OPTION_WORD ? PARAM_DEFAULT_MAX_LENGTH
-                                                                 : param->max_length));
+        strbuf_addf(out, "at most %lld bytes", (long long)param->max_length);
         if (param->pattern)
             strbuf_addf(out, " that match %s", param->pattern);
         break;
@@ -168,9 +166,7 @@ static bool parse_bool(const char *text, struct param_value *out)
 
 static bool parse_string(const struct param *param, const char *text, size_t len)
 {
-    int64_t max = param->max_length == OPTION_WORD ? PARAM_DEFAULT_MAX_LENGTH : param->max_length;
-
-    return (int64_t)len <= max &&
+    return (int64_t)len <= param->max_length &&
            (!param->compiled || regexec(&param->compiled->regex, text, 0, NULL, 0) == 0);
 }
 

@@ -20,8 +20,6 @@ enum param_type {
     PARAM_ENUM,
 };
 
-enum { PARAM_DEFAULT_MAX_LENGTH = 4096 };
-
 struct param_value {
     const char *text; /* NUL-terminated, with no other NUL */
     int64_t integer;  /* PARAM_INT; PARAM_DURATION in ns; PARAM_BOOL as 0 or 1 */
@@ -36,7 +34,7 @@ struct param {
     char *fallback;
     char *min, *max;
     char *pattern;
-    int64_t max_length; /* OPTION_WORD: not written */
+    int64_t max_length; /* of a string; OPTION_WORD: it is none */
     struct string_list values;
     /* Derived: */
     struct param_pattern *compiled;

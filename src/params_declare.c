@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { DEFAULT_MAX_LENGTH = 4096 };
+
 static const struct option_row rows[] = {
     {"name", OPTION_STRING, offsetof(struct param, name), NULL, 1, 64, NULL, OPTION_REQUIRED, NULL,
      "The parameter's name, in the request and in ${param.NAME}."},
@@ -174,6 +176,8 @@ static int prepare(struct param *param, size_t index, const struct conf_check *c
     int r = 0;
 
     check_foreign(param, index, check);
+    if (param->type == PARAM_STRING && param->max_length == OPTION_WORD)
+        param->max_length = DEFAULT_MAX_LENGTH;
     read_bounds(param, index, check);
     if (param->type == PARAM_ENUM && !param->values.count)
         param_fault(check, index, "values", "missing; allowed: the texts that it may be");

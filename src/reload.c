@@ -336,7 +336,7 @@ static void settle_lanes(struct snapshot *next)
         if (!next->lanes[i])
             continue;
         settings = (struct lane_settings){.concurrency = (unsigned)route->concurrency,
-                                          .max_queue = conf_route_max_queue(conf, route)};
+                                          .max_queue = (unsigned)route->max_queue};
         r = lane_configure(next->lanes[i], &settings);
         if (r)
             log_warning("pool %s: cannot make a thread: %s", route->pool, strerror(-r));

@@ -190,98 +190,6 @@ START_TEST(numbers_of_64_bits_arrive_whole)
 }
 END_TEST
 
-/* ---- dump ------------------------------------------------------------------------------------ */
-
-static void check_dump_reads_back(struct conf *conf)
-{
-    struct strbuf first = {0}, second = {0};
-    struct conf *again;
-
-    conf_dump(conf, &first);
-    again = support_conf_text(strbuf_cstr(&first));
-    conf_dump(again, &second);
-    ck_assert_str_eq(strbuf_cstr(&first), strbuf_cstr(&second));
-    ck_assert_uint_eq(again->n_routes, conf->n_routes);
-    ck_assert_uint_eq(again->n_pools, conf->n_pools);
-    ck_assert_uint_eq(again->n_listeners, conf->n_listeners);
-    for (const struct option_row *row = conf_server_options; row->name; row++)
-        ck_assert(option_equal(row, &conf->server, &again->server));
-    for (size_t i = 0; i < conf->n_routes; i++) {
-        const struct conf_route *a = &conf->routes[i], *b = &again->routes[i];
-
-        ck_assert_uint_eq(a->method_mask, b->method_mask);
-        ck_assert_uint_eq(a->listener_mask, b->listener_mask);
-        ck_assert_str_eq(a->header_block, b->header_block);
-        ck_assert_int_eq(a->pool_index, b->pool_index);
-        ck_assert_int_eq(a->max_body_size, b->max_body_size);
-        for (const struct option_row *row = a->action->options; row && row->name; row++)
-            ck_assert_msg(option_equal(row, a->settings, b->settings), "routes[%zu].%s", i,
-                          row->name);
-    }
-    strbuf_free(&first);
-    strbuf_free(&second);
-    conf_free(again);
-    conf_free(conf);
-}
-
-START_TEST(a_dump_reads_back_the_same)
-{
-    check_dump_reads_back(support_conf_text(""));
-    check_dump_reads_back(support_conf_text(
-        "server: { loops = \"auto\"; drain_timeout = 0.123456789; max_connections = 1;\n"
-        "  max_header_size = 256; max_body_size = 0; header_timeout = 0.001; body_timeout = \"1h\";\n"
-        "  write_timeout = \"1500ms\"; keepalive_timeout = 0; half_close = \"serve\"; };\n"
-        "listeners: { b: { address = \"[::1]:0\"; }; a: { address = \"unix:/x\"; mode = \"0\"; }; };\n"
-        "pools: { p: { threads = \"auto\"; spawn = \"on-demand\"; stack_size = 100000; }; };\n"
-        "routes: (\n"
-        "  { path = \"/q\"; action = \"respond\"; body = \"\\\"\\\\ \\n\\t\\x01\\x7f \xc3\xa4 # /* "
-        "@include\"; content_type = \"a/b\"; },\n"
-        "  { path = \"/e\"; action = \"respond\"; body = \"\"; max_body_size = 0; },\n"
-        "  { path = \"/m\"; action = \"echo\"; max_body_size = \"1g\"; },\n"
-        "  { path = \"/d/{x}\"; action = \"delay\"; duration = 0; methods = \"PUT\";\n"
-        "    listener = ( \"a\", \"b\" ); headers = { A = \"x: y\"; B = \"\"; }; },\n"
-        "  { path = \"/p/*\"; action = \"pool\"; pool = \"p\"; field = \"busy\"; },\n"
-        "  { path = \"/s\"; action = \"sleep\"; duration = \"1h\"; pool = \"p\"; },\n"
-        "  { path = \"/r\"; action = \"redirect\"; location = \"/q\"; status = 308; },\n"
-        "  { path = \"/t\"; action = \"spin\"; duration = 0.000000001; } );\n"));
-}
-END_TEST
-
-START_TEST(a_dump_names_every_option_that_has_a_value)
-{
-    struct conf *conf =
-        support_conf_text("routes: ( { path = \"/s\"; action = \"sleep\"; duration = 1; },\n"
-                          "          { path = \"/l\"; action = \"live\"; } );");
-    struct strbuf text = {0};
-
-    conf_dump(conf, &text);
-    ck_assert_contains(strbuf_cstr(&text), "server: {\n"
-                                           "    loops = 1;\n"
-                                           "    max_connections = 10000;\n"
-                                           "    max_header_size = \"16k\";\n"
-                                           "    max_body_size = \"1m\";\n"
-                                           "    header_timeout = \"10s\";\n"
-                                           "    body_timeout = \"30s\";\n"
-                                           "    write_timeout = \"30s\";\n"
-                                           "    keepalive_timeout = \"75s\";\n"
-                                           "    half_close = \"abort\";\n"
-                                           "    drain_timeout = \"30s\";\n"
-                                           "    server_timing = false;\n"
-                                           "    server_tokens = false;\n"
-                                           "    starvation_notice = \"5s\";\n"
-                                           "    access_log = \"off\";\n"
-                                           "    access_log_format = \"combined\";\n"
-                                           "    log_level = \"info\";\n"
-                                           "};\n");
-    ck_assert_contains(strbuf_cstr(&text), "        threads = 40;\n        queue_depth = 400;\n");
-    ck_assert_contains(strbuf_cstr(&text), "        pool = \"default\";\n");
-    ck_assert_lacks(strstr(strbuf_cstr(&text), "/l"), "pool");          /* no blocking action */
-    ck_assert_lacks(strstr(strbuf_cstr(&text), "/s"), "max_body_size"); /* the server's */
-    strbuf_free(&text);
-    conf_free(conf);
-}
-END_TEST
-
 START_TEST(what_needs_a_restart_is_named)
 {
     struct conf *one = support_conf_text("server: { loops = 1; };");
@@ -861,8 +769,6 @@ int main(void)
         auto_is_worked_out_from_the_affinity_mask,
         files_are_found_beside_the_configuration,
         numbers_of_64_bits_arrive_whole,
-        a_dump_reads_back_the_same,
-        a_dump_names_every_option_that_has_a_value,
         what_needs_a_restart_is_named,
         all_faults_are_told_in_one_go,
         each_fault_is_told_with_its_place,
