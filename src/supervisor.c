@@ -25,7 +25,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -91,6 +93,23 @@ static void log_status(const struct supervisor *s)
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 
+/* Process 1 of a container and a subreaper (prctl(2)) become parents of processes that others have left
+ * behind, as a program may that has left its group. */
+static bool adopts_orphans(void)
+{
+    int subreaper = 0;
+
+    return getpid() == 1 || (prctl(PR_GET_CHILD_SUBREAPER, &subreaper) == 0 && subreaper);
+}
+
+/* It is always the first thread that adopts, and this one.  Programs are children of the worker that
+ * has started them and will ask for their status, so children of other threads are left alone. */
+static void reap_orphans(void)
+{
+    while (waitpid(-1, NULL, WNOHANG | __WNOTHREAD) > 0)
+        ;
+}
+
 static void handle_signal(struct supervisor *s, int signal)
 {
     switch (signal) {
@@ -104,6 +123,9 @@ static void handle_signal(struct supervisor *s, int signal)
         break;
     case SIGUSR1:
         log_status(s);
+        break;
+    case SIGCHLD:
+        reap_orphans();
         break;
     default:
         s->stop_signals++;
@@ -297,6 +319,8 @@ static int block_signals(struct supervisor *s)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGUSR1);
+    if (adopts_orphans())
+        sigaddset(&set, SIGCHLD);
     sigemptyset(&alarm);
     sigaddset(&alarm, SIGALRM); /* notify.c lets it through to this thread alone */
     if (pthread_sigmask(SIG_BLOCK, &set, NULL) || pthread_sigmask(SIG_BLOCK, &alarm, NULL))
@@ -342,6 +366,8 @@ int supervisor_run(const struct conf_source *source, struct conf *conf)
 
     if (!status) {
         watchdog_start(&s.watchdog, &s.daemon);
+        if (adopts_orphans())
+            reap_orphans(); /* of what it was before execve(2) */
         log_notice("handoffd " HANDOFFD_VERSION " ready");
         tell_status(&s, notify_ready);
         serve(&s);
