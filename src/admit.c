@@ -10,6 +10,9 @@
 /* Together with what the configuration allows of fixed ones, these must fit an answer's head. */
 enum { MAX_HEADER_LINES = 2048 };
 
+/* What is shorter is read within a third of a millisecond. */
+enum { LONG_FORM = 16 << 10 };
+
 static int add_header(struct request *request, size_t i, struct strbuf *lines)
 {
     const struct conf_route *route = request->route;
@@ -39,6 +42,13 @@ static void fill_headers(struct request *request)
     if (r == -ENOMEM || lines.failed || (!r && !request->response.status && !request->header_lines))
         problem_respond(request, 503, NULL, "out of memory");
     strbuf_free(&lines);
+}
+
+bool admit_is_for_worker(const struct request *request)
+{
+    const struct conf_route *route = request->route;
+
+    return route->action->blocking && request->body.len > LONG_FORM && params_have_form(route);
 }
 
 void admit_request(struct request *request)

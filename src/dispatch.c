@@ -12,6 +12,7 @@
 
 #include "account.h"
 #include "action.h"
+#include "admit.h"
 #include "answer_stream.h"
 #include "clock.h"
 #include "conn.h"
@@ -40,7 +41,10 @@ static void run_task(struct task *task)
     request_hand_over(request, REQUEST_OF_LOOP, REQUEST_OF_POOL);
     PROBE4(start, request->id, route->path, pool_name(pool_of(request)),
            task->started_ns - task->submitted_ns);
-    request->result = action_of(route->action)->run(request, route->settings);
+    if (admit_is_for_worker(request))
+        admit_request(request);
+    if (!request->response.status)
+        request->result = action_of(route->action)->run(request, route->settings);
     if (request->result)
         task->result = request->result == -ECANCELED ? TASK_RESULT_CANCELLED : TASK_RESULT_ERROR;
     PROBE4(end, request->id, route->path, pool_name(pool_of(request)), request->result);

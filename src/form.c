@@ -8,11 +8,13 @@
 #include <string.h>
 #include <strings.h>
 
+#define TOO_MANY "more than 1000 fields"
+
 static int add_field(struct form_fields *fields, struct slice name, struct slice value,
                      struct arena *arena, const char **why)
 {
     if (fields->count == FORM_MAX_FIELDS) {
-        *why = "more than 1000 fields";
+        *why = TOO_MANY;
         return -EINVAL;
     }
     if (fields->count == fields->capacity) {
@@ -77,6 +79,7 @@ int form_read_urlencoded(struct form_fields *fields, const char *text, size_t le
                          struct arena *arena, const char **why)
 {
     const char *end = text + len;
+    size_t pieces = 0;
     int r = 0;
 
     while (text < end && !r) {
@@ -87,6 +90,11 @@ int form_read_urlencoded(struct form_fields *fields, const char *text, size_t le
         stop = stop ? stop : end;
         equals = memchr(text, '=', (size_t)(stop - text));
         equals = equals ? equals : stop;
+        /* Empty ones count, too: what they cost is looking at them. */
+        if (++pieces > FORM_MAX_FIELDS) {
+            *why = TOO_MANY;
+            return -EINVAL;
+        }
         if (stop > text) {
             r = decode(text, (size_t)(equals - text), arena, &name);
             if (!r && equals < stop)

@@ -305,7 +305,7 @@ void intake_run(struct exchange *x)
     struct request *request = &x->request;
 
     request->body = (struct slice){strbuf_cstr(&x->body), x->body.len};
-    if (request->route && !request->response.status)
+    if (request->route && !request->response.status && !admit_is_for_worker(request))
         admit_request(request);
     if (request->response.status)
         reply_send(x);

@@ -26,6 +26,17 @@ const struct param *params_find(const struct conf_route *route, const char *name
     return NULL;
 }
 
+bool params_have_form(const struct conf_route *route)
+{
+    for (size_t i = 0; i < route->params.count; i++) {
+        const struct param *param = option_group_at(&param_group, &route->params, i);
+
+        if (param->in == PARAM_FORM)
+            return true;
+    }
+    return false;
+}
+
 const char *params_header(struct request *request, const char *name, bool *out_of_memory)
 {
     const char *found = NULL;

@@ -1,6 +1,6 @@
 /* params.h - the parameters that a route declares: where in a request each stands, its type and its
- * bounds.  The values of a request are read on the loop, before its action runs; whoever owns the
- * request may look at them then. */
+ * bounds.  The values of a request are read before its action runs (admit.h); whoever owns the request
+ * may look at them then. */
 #ifndef HANDOFFD_PARAMS_H
 #define HANDOFFD_PARAMS_H
 
@@ -47,6 +47,9 @@ extern const struct option_group param_group;
 
 /* At load: checks the declarations of a route and makes them ready.  0 or -ENOMEM. */
 int params_prepare(struct group_list *params, const struct conf_check *check) WARN_UNUSED;
+
+/* Whether any of them stands in a form. */
+bool params_have_form(const struct conf_route *route);
 
 /* Frees what params_prepare made. */
 void params_release(struct group_list *params);

@@ -101,6 +101,32 @@ def test_a_refused_request_takes_no_thread(start: StartDaemon) -> None:
     assert daemon.pool()["ran"] == 2
 
 
+def test_a_long_form_is_read_by_a_worker(start: StartDaemon) -> None:
+    daemon = start(
+        conf(
+            'path = "/hold"; action = "sleep"; duration = "1h"',
+            'path = "/form"; action = "digest"; '
+            'params = ( { name = "n"; in = "form"; type = "int"; } ); headers = { X-N = "${param.n}"; }',
+            pools="default: { threads = 1; };",
+        )
+    )
+    filler = b"&filler=" + b"x" * 20_000
+    with daemon.connect() as hold:
+        hold.send_request("GET", "/hold")
+        daemon.until_pool(busy=1)
+        # The loop reads a short one, without a thread.
+        assert faults(daemon.request("POST", "/form", FORM, b"n=one"))
+        with daemon.connect() as wrong, daemon.connect() as right:
+            wrong.send_request("POST", "/form", FORM, b"n=one" + filler)
+            right.send_request("POST", "/form", FORM, b"n=7" + filler)
+            daemon.until_pool(busy=1, queued=2)
+            hold.close()
+            assert set(faults(wrong.read_response())) == {("form", "n")}
+            answer = right.read_response()
+    assert (answer.status, answer.header("X-N"), len(answer.text.strip())) == (200, "7", 64)
+    daemon.until_pool(busy=0)
+
+
 @pytest.mark.parametrize("action", ["sleep", "spin", "delay"])
 def test_a_duration_from_the_request(start: StartDaemon, action: str) -> None:
     daemon = start(

@@ -104,6 +104,13 @@ START_TEST(too_many_fields_are_refused)
     ck_assert_int_eq(form_read_urlencoded(&fields, text.data, text.len, &arena, &why), -EINVAL);
     ck_assert_contains(why, "1000");
     strbuf_free(&text);
+    begin();
+    for (int i = 0; i < FORM_MAX_FIELDS; i++)
+        strbuf_adds(&text, "&");
+    ck_assert_int_eq(form_read_urlencoded(&fields, text.data, text.len, &arena, &why), 0);
+    strbuf_adds(&text, "&");
+    ck_assert_int_eq(form_read_urlencoded(&fields, text.data, text.len, &arena, &why), -EINVAL);
+    strbuf_free(&text);
 }
 END_TEST
 
