@@ -73,11 +73,16 @@ def test_each_piece_comes_when_it_is_written(daemon: Daemon, tmp_path: Path) -> 
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     script = "for word in one two three; do echo $word; read x < $1; done"
-    with Raw(daemon, sh(script, fifo)) as client:
-        for word in (b"one", b"two", b"three"):
-            client.until(word)
-            fifo.write_text("go\n")
-        assert client.trailer() == b"Exit-Code: 0\r\n\r\n"
+    # Open for both and all the time: neither side ever finds it without the other.
+    gate = os.open(fifo, os.O_RDWR)
+    try:
+        with Raw(daemon, sh(script, fifo)) as client:
+            for word in (b"one", b"two", b"three"):
+                client.until(word)
+                os.write(gate, b"go\n")
+            assert client.trailer() == b"Exit-Code: 0\r\n\r\n"
+    finally:
+        os.close(gate)
 
 
 def test_the_exit_code_is_a_trailer(daemon: Daemon) -> None:
