@@ -289,6 +289,8 @@ TREES = {
     "children_ignore_term": "(trap '' TERM; sleep {marker}) & (trap '' TERM; sleep {marker}) & wait",
     "orphans": "(sleep {marker} & sleep {marker} &) ; sleep {marker}",
     "output_closed": "exec >&- 2>&-; sleep {marker}",
+    # timeout(1) leads a group of its own, so these end by themselves; nothing waits for them.
+    "a_herd_of_timeouts": "for i in $(seq 40); do timeout 1 sleep {marker} & done; wait",
     "writes_forever": "while :; do echo {marker}; sleep 0.01; done",
 }
 
