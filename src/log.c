@@ -1,14 +1,17 @@
 /* DESIGN
  *
  * A line is formatted into a buffer on the caller's stack and leaves in a single write(2) or, for the
- * journal, a single datagram: no lock, no allocation, no mixing of lines.  A message that is too long is cut, never split.  Control
- * characters become '?', so that no text from outside can forge a second line. */
+ * journal, a single datagram: no allocation, no mixing of lines.  A pipe takes lines longer than
+ * PIPE_BUF, which only log_whole writes, in pieces; a lock keeps others from coming between.  Nobody
+ * waits for it who would not wait for the same pipe.  A message that is too long is cut, never split.
+ * Control characters become '?', so that no text from outside can forge a second line. */
 #include "log.h"
 
 #include "clock.h"
 #include "journal.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,16 +94,20 @@ static size_t put_prefix(char *line, size_t size, enum log_level level)
                             level_name(level));
 }
 
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
+
 static void write_all(const char *text, size_t len)
 {
+    pthread_mutex_lock(&writing);
     while (len) {
         ssize_t n = write(STDERR_FILENO, text, len);
 
         if (n < 0 && errno != EINTR)
-            return;
+            break;
         text += n > 0 ? n : 0;
         len -= n > 0 ? (size_t)n : 0;
     }
+    pthread_mutex_unlock(&writing);
 }
 
 /* ---- the journal ----------------------------------------------------------------------------- */

@@ -4,10 +4,13 @@
 #include "support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,10 +23,10 @@ static char *without_stamps(char *captured)
     for (char *line = captured; *line;) {
         char *end = strchr(line, '\n');
 
-        ck_assert_msg(end != NULL, "a line does not end: %s", line);
+        ck_assert_msg(end != NULL, "a line does not end: %.200s", line);
         for (size_t i = 0; form[i]; i++)
             ck_assert_msg(form[i] == '0' ? line[i] >= '0' && line[i] <= '9' : line[i] == form[i],
-                          "bad time stamp: %s", line);
+                          "bad time stamp: %.200s", line);
         strbuf_add(&out, line + sizeof form - 1, (size_t)(end + 1 - line) - (sizeof form - 1));
         line = end + 1;
     }
@@ -365,6 +368,62 @@ START_TEST(lines_of_several_threads_do_not_mix)
 }
 END_TEST
 
+enum { WHOLE_BYTES = 300000 };
+
+static void *write_whole(void *arg)
+{
+    log_whole(LOG_LEVEL_NOTICE, arg);
+    return NULL;
+}
+
+static bool is_full_pipe(int fd, int size)
+{
+    int held;
+
+    ck_assert_int_eq(ioctl(fd, FIONREAD, &held), 0);
+    return held == size;
+}
+
+/* A pipe takes what is longer than itself in pieces, and others write meanwhile. */
+START_TEST(a_whole_line_in_a_pipe_is_not_torn_by_others)
+{
+    char *whole = malloc(WHOLE_BYTES + 1), buffer[1000], letter[] = "a", *text, *line;
+    int ends[2], kept = dup(STDERR_FILENO), size, lines = 0;
+    struct strbuf read_so_far = {0};
+    pthread_t writer, other;
+    ssize_t n;
+
+    memset(whole, 'y', WHOLE_BYTES);
+    whole[WHOLE_BYTES] = '\0';
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    size = fcntl(ends[0], F_SETPIPE_SZ, 4096);
+    ck_assert_int_gt(size, 0);
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[1]);
+    ck_assert_int_eq(pthread_create(&writer, NULL, write_whole, whole), 0);
+    while (!is_full_pipe(ends[0], size))
+        sched_yield();
+    ck_assert_int_eq(pthread_create(&other, NULL, write_lines, letter), 0);
+    for (; lines < 1 + LINES_EACH; strbuf_add(&read_so_far, buffer, (size_t)n)) {
+        n = read(ends[0], buffer, sizeof buffer);
+        ck_assert_int_gt(n, 0);
+        for (ssize_t i = 0; i < n; i++)
+            lines += buffer[i] == '\n';
+    }
+    pthread_join(writer, NULL);
+    pthread_join(other, NULL);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    close(ends[0]);
+    text = without_stamps(strbuf_take(&read_so_far));
+    line = strstr(text, "notice: ");
+    ck_assert_ptr_nonnull(line);
+    ck_assert_uint_eq(strspn(line + strlen("notice: "), "y"), WHOLE_BYTES);
+    free(text);
+    free(whole);
+}
+END_TEST
+
 static struct log_limit shared_limit = {.interval_ns = NS_PER_SEC};
 
 static void *flood(void *arg)
@@ -413,6 +472,7 @@ int main(void)
         a_limit_holds_lines_back_and_tells_how_many,
         a_limit_does_not_count_what_the_level_holds_back,
         lines_of_several_threads_do_not_mix,
+        a_whole_line_in_a_pipe_is_not_torn_by_others,
         a_limit_counts_over_all_threads,
     };
 
