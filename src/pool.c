@@ -80,7 +80,7 @@ void pool_post_all(struct task_list *tasks)
 
 /* ---- configuring ----------------------------------------------------------------------------- */
 
-/* Those that leave, or those whose idling has another end now. */
+/* Those that leave, and the others if their idling has another end now. */
 static void call_for_change(struct pool *pool, const struct pool_settings *before,
                             struct list *called)
 {
@@ -90,7 +90,7 @@ static void call_for_change(struct pool *pool, const struct pool_settings *befor
     list_init(called);
     if (pool->n_active > now->threads)
         worker_call_idle(pool, pool->n_active - now->threads, true, called);
-    else if (idle_differs)
+    if (idle_differs)
         worker_call_idle(pool, pool->n_idle, false, called);
 }
 

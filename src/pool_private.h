@@ -103,8 +103,8 @@ struct worker *worker_choose(struct pool *pool);
 /* Without the lock: wakes it; NULL is allowed. */
 void worker_wake(struct worker *worker);
 
-/* Takes up to `count` idle workers off the list into `called`, for worker_wake_all: to end, or to look
- * at the pool's settings again. */
+/* Takes up to `count` idle workers off the list and adds them to `called`, for worker_wake_all: to end,
+ * or to look at the pool's settings again. */
 void worker_call_idle(struct pool *pool, unsigned count, bool leave, struct list *called);
 /* Without the lock. */
 void worker_wake_all(struct list *called);

@@ -61,7 +61,6 @@ void worker_call_idle(struct pool *pool, unsigned count, bool leave, struct list
 {
     struct worker *worker;
 
-    list_init(called);
     for (; count && (worker = pop_idle(pool)); count--) {
         worker->leave = leave;
         if (leave)

@@ -428,6 +428,23 @@ START_TEST(a_change_of_the_time_reaches_those_that_are_idle)
 }
 END_TEST
 
+START_TEST(a_change_of_the_time_reaches_those_that_a_smaller_pool_keeps)
+{
+    struct pool_settings settings = {
+        .threads = 4, .queue_depth = 4, .on_demand = true, .stack_size = CREW_STACK};
+
+    begin(&settings);
+    crew_submit(0, 4);
+    crew_wait_inside(4);
+    crew_release(4);
+    settings.threads = 2;
+    settings.idle_ns = NS_PER_MS;
+    ck_assert_int_eq(pool_configure(crew.pool, &settings), 0);
+    crew_wait_ended(4);
+    end();
+}
+END_TEST
+
 START_TEST(without_idling_a_thread_ends_with_its_last_task)
 {
     begin(&(struct pool_settings){.threads = 2,
@@ -519,6 +536,7 @@ int main(void)
         a_budget_is_held_against_what_is_to_be_expected,
         an_idle_thread_ends_after_its_time,
         a_change_of_the_time_reaches_those_that_are_idle,
+        a_change_of_the_time_reaches_those_that_a_smaller_pool_keeps,
         without_idling_a_thread_ends_with_its_last_task,
         threads_are_as_nice_as_they_are_told,
         cpu_time_is_added_up_and_never_lost,
