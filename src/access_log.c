@@ -289,7 +289,7 @@ static void put_json(struct line *line, const struct exchange *x, int status, in
     if (route)
         put_text(line, "route", slice_of(route->path), MAX_FIELD);
     if (route && route->pool_index >= 0)
-        put_text(line, "pool", slice_of(route->pool), MAX_FIELD);
+        put_text(line, "pool", slice_of(route->pool_name), MAX_FIELD);
     put_text(line, "reason", slice_of(reason_of(x)), MAX_FIELD);
     put_text(line, "fault", slice_of(x->fault), MAX_FIELD);
     put_text(line, "trace_id", slice_of(request->trace.id), MAX_FIELD);

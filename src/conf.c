@@ -327,6 +327,8 @@ static void resolve_names(struct conf_route *route, const struct conf_check *che
         route->pool_index = conf_find_pool(conf, route->pool);
         if (route->pool_index < 0)
             conf_check_pool(check, "pool", route->pool);
+        else
+            route->pool_name = conf->pools[route->pool_index].name;
     }
     for (size_t i = 0; i < route->listener.count; i++) {
         int index = conf_find_listener(conf, route->listener.items[i]);

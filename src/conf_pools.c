@@ -102,6 +102,7 @@ static int add_dedicated_pool(struct conf *conf, struct conf_route *route,
     pool->spawn = CONF_SPAWN_ON_DEMAND;
     pool->dedicated = true;
     route->pool_index = (int)conf->n_pools - 1;
+    route->pool_name = pool->name;
     return 0;
 }
 

@@ -75,7 +75,8 @@ static void respond(struct request *request, int status, const char *reason, con
     if (document && reason)
         json_object_set_new(document, "reason", json_string(reason));
     if (document && route && route->pool_index >= 0)
-        json_object_set_new(document, "pool", json_string(route->pool));
+        json_object_set_new(document, "pool",
+                            json_text(route->pool_name, strlen(route->pool_name)));
     if (document && route)
         json_object_set_new(document, "route", json_text(route->path, strlen(route->path)));
     if (document && member)

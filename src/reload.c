@@ -339,7 +339,7 @@ static void settle_lanes(struct snapshot *next)
                                           .max_queue = (unsigned)route->max_queue};
         r = lane_configure(next->lanes[i], &settings);
         if (r)
-            log_warning("pool %s: cannot make a thread: %s", route->pool, strerror(-r));
+            log_warning("pool %s: cannot make a thread: %s", route->pool_name, strerror(-r));
     }
 }
 

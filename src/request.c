@@ -22,7 +22,7 @@ struct log_subject request_log_subject(const struct request *request)
     return (struct log_subject){
         .request_id = request->id,
         .route = route ? route->path : NULL,
-        .pool = route && route->pool_index != CONF_NO_POOL ? route->pool : NULL,
+        .pool = route ? route->pool_name : NULL,
     };
 }
 

@@ -116,6 +116,14 @@ def test_json(start: StartDaemon, tmp_path: Path) -> None:
     assert "route" not in none and "pool" not in none and "trace_id" not in none
 
 
+def test_a_dedicated_pool_has_the_name_that_it_has_elsewhere(start: StartDaemon, tmp_path: Path) -> None:
+    log = tmp_path / "access.json"
+    daemon = start(conf(SLEEP + '; pool = "dedicated"; concurrency = 1', server=server(log, "json")))
+    daemon.get("/sleep/1")
+    (entry,) = objects(daemon, log, 1)
+    assert entry["pool"] in daemon.status()["pools"]
+
+
 def test_a_wrong_trace_is_not_taken(start: StartDaemon, tmp_path: Path) -> None:
     log = tmp_path / "access.json"
     daemon = start(conf(HELLO, server=server(log, "json")))

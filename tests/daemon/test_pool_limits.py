@@ -349,7 +349,9 @@ def test_dedicated_threads(start: StartDaemon) -> None:
     daemon.until_pool(name, busy=1, active=1, threads=2)
     crowd = daemon.send_burst(2, "/block")
     daemon.until_pool(name, busy=2, queued=1)
-    check_problem(daemon.get("/block"), 503, "route_full", "/block")
+    refusal = daemon.get("/block")
+    check_problem(refusal, 503, "route_full", "/block")
+    assert refusal.json()["pool"] == name
     assert daemon.get("/brief").status == 200
     first.close()
     daemon.until_pool(name, busy=2, queued=0)
