@@ -85,7 +85,7 @@ say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n')
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all tests fuzz fuzzers run check check-unit check-daemon check-tree demo bench bench-deps bench-tools bench-publish bench-exec bench-files \
-	bench-front bench-pool bench-instructions \
+	bench-front bench-pool bench-instructions soak \
 	coverage lint format install uninstall dist clean distclean help FORCE
 .PHONY: check-systemd deb rpm model
 
@@ -160,7 +160,7 @@ run: $(daemon)
 run_tests = $(Q)$(PYTHON) tests/run --build $(BUILD) --sanitizer '$(SANITIZE)'
 
 check: all tests
-	$(run_tests) unit tree daemon
+	$(run_tests) unit tree daemon soak
 
 check-unit: tests
 	$(run_tests) unit
@@ -178,6 +178,11 @@ check-systemd: all
 	$(Q)if command -v dh >/dev/null && command -v lintian >/dev/null; then \
 		$(MAKE) --no-print-directory deb; fi
 	$(run_tests) systemd
+
+# SEED makes the configurations, and what the clients are to do, the same as in another run.
+soak: SECONDS = 600
+soak: all
+	$(Q)SOAK_SECONDS=$(SECONDS) SOAK_SEED=$(SEED) $(PYTHON) tests/run --build $(BUILD) --sanitizer '$(SANITIZE)' soak
 
 demo: $(daemon)
 	$(Q)HANDOFFD=$(CURDIR)/$(daemon) PYTHON=$(PYTHON) tests/demo/run
@@ -286,6 +291,7 @@ help:
 	@echo 'make run            build, and run in the foreground with etc/handoffd.conf'
 	@echo 'make check          all tests; parts: check-unit, check-tree, check-daemon'
 	@echo 'make check-systemd  the daemon and its package as a service of a booted systemd (root)'
+	@echo 'make soak           mixed load and a reload a second for SECONDS=600, then compare all numbers'
 	@echo 'make demo           threads, pools and waiting requests, shown with ApacheBench'
 	@echo 'make bench          speed, side by side with eight other servers: tables, plots, raw figures'
 	@echo 'make bench-deps     install what the benchmarks need (Debian packages; as root or by sudo)'

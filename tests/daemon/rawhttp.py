@@ -302,8 +302,17 @@ class Connection:
             self._receive()
         return self._parser.pending
 
-    def _receive(self) -> None:
-        data = self.sock.recv(65536)
+    @property
+    def pending(self) -> bytes:
+        """What has come behind the last answer."""
+        return self._parser.pending
+
+    def receive_some(self, most: int) -> None:
+        """Takes no more than that from the kernel, for a later answer."""
+        self._receive(most)
+
+    def _receive(self, most: int = 65536) -> None:
+        data = self.sock.recv(most)
         if data:
             self._parser.feed(data)
         else:
