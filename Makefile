@@ -85,7 +85,7 @@ say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n')
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all tests fuzz fuzzers run check check-unit check-daemon check-tree demo bench bench-deps bench-tools bench-publish bench-exec bench-files \
-	bench-front bench-pool bench-instructions soak \
+	bench-front bench-pool bench-instructions bench-overload soak \
 	coverage lint format install uninstall dist clean distclean help FORCE
 .PHONY: check-systemd deb rpm model
 
@@ -217,6 +217,9 @@ bench-front: $(daemon) $(BUILD)/tests/bench_guard
 bench-exec: $(daemon) $(BUILD)/tests/bench_starts
 	$(Q)HANDOFFD=$(CURDIR)/$(daemon) BENCH_STARTS=$(BUILD)/tests/bench_starts $(PYTHON) tests/bench/exec
 
+bench-overload: bench-tools
+	$(Q)HANDOFFD=$(CURDIR)/$(daemon) BENCH_LOAD=$(BUILD)/tests/bench_load $(PYTHON) tests/bench/overload
+
 bench-instructions: $(daemon)
 	$(Q)HANDOFFD=$(CURDIR)/$(daemon) $(PYTHON) tests/bench/instructions
 
@@ -300,6 +303,7 @@ help:
 	@echo 'make bench-files    files and large bodies, side by side with nginx'
 	@echo 'make bench-front    what slow clients and the guard cost'
 	@echo 'make bench-instructions  instructions per request, by callgrind'
+	@echo 'make bench-overload ten times the capacity for a minute, then as much as is easy'
 	@echo 'make bench-pool     the hand-over to threads and back, beside a plain one'
 	@echo 'make lint           clang-tidy, cppcheck, shellcheck, mandoc -Tlint, clang-format'
 	@echo 'make model          search the models of the hand-over for lost wake-ups and tasks (spin)'
