@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -348,8 +349,12 @@ def test_prometheus_scrapes_it(start: StartDaemon, tmp_path: Path) -> None:
             if web is None:
                 return []
             url = f"http://127.0.0.1:{web}/api/v1/query?query={urllib.request.quote(query)}"
-            with urllib.request.urlopen(url) as answer:
-                return json.load(answer)["data"]["result"]
+            try:
+                with urllib.request.urlopen(url) as answer:
+                    return json.load(answer)["data"]["result"]
+            except urllib.error.HTTPError as error:
+                assert error.code == 503, error  # it listens before it is ready
+                return []
 
         result = until(ask, "a sample in Prometheus")
         assert result[0]["value"][1] == "5"  # type: ignore[index]
