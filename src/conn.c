@@ -30,6 +30,7 @@
 #include "dispatch.h"
 #include "exchange.h"
 #include "intake.h"
+#include "log.h"
 #include "loop.h"
 #include "reply.h"
 #include "server.h"
@@ -109,6 +110,10 @@ static void give_to_evhttp(struct conn *conn)
     conn->phase = CONN_BUSY;
     conn_state_update(conn);
     conn->deadline_ns = 0;
+    if (!conn_has_memory()) {
+        conn_lose(conn);
+        return;
+    }
     evbuffer_unfreeze(input, 0);
     r = evbuffer_add(input, request, sizeof request - 1);
     evbuffer_freeze(input, 0);
@@ -146,7 +151,7 @@ static void refuse(struct conn *conn, const struct guard_head *head, int status,
         return;
     }
     if (!x) {
-        conn_abort(conn);
+        conn_lose(conn);
         return;
     }
     intake_refuse(x, head, status, detail);
@@ -170,7 +175,7 @@ static bool take_head(struct conn *conn, const struct guard_head *head)
     uint64_t max_body;
 
     if (!x) {
-        conn_abort(conn);
+        conn_lose(conn);
         return false;
     }
     intake_head(x, head);
@@ -510,38 +515,20 @@ void conn_abort(struct conn *conn)
     evhttp_connection_free(conn->evcon);
 }
 
-struct bufferevent *conn_new_bufferevent(struct event_base *base, void *arg)
+void conn_lose(struct conn *conn)
 {
-    struct binding *binding = arg;
-    /* Not BEV_OPT_CLOSE_ON_FREE: evhttp shuts the descriptor down and closes it itself. */
-    struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
-    struct conn *conn = bev ? calloc(1, sizeof *conn) : NULL;
+    static struct log_limit limit = {.interval_ns = NS_PER_SEC};
 
-    /* NULL would make evhttp use a bufferevent of its own.  A connection without a conn is not read
-     * through the guard, and conn_on_request closes it. */
-    if (!conn)
-        return bev;
-    conn->loop = server_binding_loop(binding);
-    conn->binding = binding;
-    conn->bev = bev;
-    conn->fd = -1;
-    guard_init(&conn->guard, &conn->loop->limits);
-    list_init(&conn->todo);
-    list_add_tail(&conn->loop->fresh, &conn->link);
-    event_active(conn->loop->attach_event, EV_TIMEOUT, 0);
-    conn_state_begin(conn);
-    server_connection_opened(binding);
-    return bev;
+    log_limited(&limit, LOG_LEVEL_ERROR, "out of memory: a connection is closed%s",
+                conn->exchange ? " with its request" : "");
+    conn_abort(conn);
 }
 
-/* evhttp has made its connection around our bufferevent: finds it and takes over the reading. */
-static void attach(struct conn *conn)
+void conn_attach(struct conn *conn, struct evhttp_connection *evcon)
 {
     struct event *read_event = &conn->bev->ev_read;
     struct event_base *base = conn->loop->base;
-    void *evcon;
 
-    bufferevent_getcb(conn->bev, NULL, NULL, NULL, &evcon);
     conn->evcon = evcon;
     conn->fd = bufferevent_getfd(conn->bev);
     bufferevent_disable(conn->bev, EV_READ);
@@ -553,16 +540,8 @@ static void attach(struct conn *conn)
     output_init(&conn->output, base, conn->fd, conn_on_writable);
     conn_start_reading(conn);
     conn_set_deadline(conn, conn_limits(conn)->header_timeout);
-}
-
-void conn_attach_fresh(struct loop *loop)
-{
-    struct list *link;
-
-    while ((link = list_pop_head(&loop->fresh))) {
-        list_add_tail(&loop->conns, link);
-        attach(container_of(link, struct conn, link));
-    }
+    if (!conn->reading)
+        conn_lose(conn);
 }
 
 void conn_do_pending(struct loop *loop)

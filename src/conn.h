@@ -63,14 +63,11 @@ struct conn {
 struct conf_server;
 struct request;
 
-/* For evhttp_set_bevcb; `binding` is a struct binding. */
-struct bufferevent *conn_new_bufferevent(struct event_base *base, void *binding);
-
 /* For evhttp_set_gencb: evhttp asks for the answer to the request that a connection gave it. */
 void conn_on_request(struct evhttp_request *ev, void *binding);
 
-/* Takes over the reading of connections that evhttp has just accepted. */
-void conn_attach_fresh(struct loop *loop);
+/* Takes over the reading of a connection that evhttp has just made around our bufferevent. */
+void conn_attach(struct conn *conn, struct evhttp_connection *evcon);
 
 /* After each turn of the loop: goes on with connections that have bytes of a next request. */
 void conn_do_pending(struct loop *loop);
@@ -80,6 +77,12 @@ bool conn_awaits_request(const struct conn *conn, int64_t recent_ns);
 
 /* Closes at once, with what it was about; its exchange must have ended, or be none of a worker's. */
 void conn_abort(struct conn *conn);
+/* The same, for want of memory, and says so in the log. */
+void conn_lose(struct conn *conn);
+
+/* Whether evhttp may be asked for something: it does not survive that memory is refused to it in the
+ * middle of that.  False: the connection is better closed. */
+bool conn_has_memory(void);
 
 /* ---- conn_answer.c: the answer's way --------------------------------------------------------- */
 

@@ -80,7 +80,10 @@ void conn_answered(struct conn *conn, int64_t now)
         return;
     }
     next_request(conn, now);
-    evhttp_send_reply_end(ev);
+    if (conn_has_memory())
+        evhttp_send_reply_end(ev);
+    else
+        conn_lose(conn);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -210,7 +213,7 @@ static int add_tail(struct conn *conn)
     for (size_t i = 0; i < n; i++)
         strbuf_addf(&tail, "%s: %s\r\n", trailers[i].name, trailers[i].value);
     strbuf_adds(&tail, "\r\n");
-    r = output_add_copy(&conn->output, strbuf_cstr(&tail), tail.len);
+    r = tail.failed ? -ENOMEM : output_add_copy(&conn->output, strbuf_cstr(&tail), tail.len);
     strbuf_free(&tail);
     return r;
 }

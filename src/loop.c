@@ -7,7 +7,7 @@
  * and never read (mailbox.h). */
 #include "loop.h"
 
-#include "conn.h"
+#include "conn_accept.h"
 #include "dispatch.h"
 #include "exchange.h"
 #include "server.h"
@@ -40,8 +40,10 @@ static struct event_base *new_base(void)
     struct event_base *base = NULL;
 
     /* The change list saves an epoll_ctl(2) where interest in a descriptor goes and comes back
-     * within one turn.  It misbehaves with dup'ed descriptors in one epoll set; a loop has none. */
-    if (config && !event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) &&
+     * within one turn.  It misbehaves with dup'ed descriptors in one epoll set; a loop has none.
+     * Without epoll(7) libevent would take poll(2), which knows no edges. */
+    if (config && !event_config_require_features(config, EV_FEATURE_ET) &&
+        !event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) &&
         !event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK))
         base = event_base_new_with_config(config);
     if (config)
@@ -83,7 +85,10 @@ struct loop *loop_new(unsigned index, struct loop *const *loops, struct accept_t
     loop->timers.fd = -1;
     list_init(&loop->free_exchanges);
     r = mailbox_init(&loop->mailbox);
+    errno = 0;
     loop->base = new_base();
+    if (!r && !loop->base)
+        r = errno ? -errno : -ENOMEM;
     if (!r && getrandom(&random, sizeof random, 0) != sizeof random)
         r = -errno;
     if (!r && loop->base)
@@ -201,6 +206,7 @@ void loop_free(struct loop *loop)
     if (!loop)
         return;
     server_close_bindings(loop);
+    conn_drop_prepared(loop);
     exchange_free_spares(loop);
     loop_timers_close(loop);
     if (loop->mail_event)

@@ -57,6 +57,7 @@ struct loop {
     struct list bindings;       /* struct binding, server.c */
     struct list conns;          /* every connection, */
     struct list fresh;          /* but for those just accepted */
+    struct conn *prepared;      /* for the next one; NULL: no memory for it */
     struct event *attach_event; /* takes those over */
     struct list todo;           /* connections that go on at the end of the turn */
     struct conn *giving;        /* gives evhttp a request just now */
@@ -68,8 +69,8 @@ struct loop {
     bool has_turn;
     unsigned n_connections;
     unsigned max_connections;   /* this loop's share */
-    bool accepting;             /* false: pauses, full or without descriptors */
-    struct event *resume_event; /* ends a pause for want of descriptors */
+    bool accepting;             /* false: pauses, full or for want of descriptors or memory */
+    struct event *resume_event; /* ends a pause for want of something */
     struct loop_timers timers;
     struct list held; /* exchanges whose answers wait for their time */
     struct lag lag;

@@ -14,7 +14,7 @@
  * on its connections is answered; the next answer closes each of them. */
 #include "server.h"
 
-#include "conn.h"
+#include "conn_accept.h"
 #include "dispatch.h"
 #include "log.h"
 #include "reply.h"
@@ -101,35 +101,56 @@ const char *server_peer(const struct conn *conn, struct arena *arena)
 
 /* ---- accepting and pausing ------------------------------------------------------------------- */
 
-static void update_acceptor(struct binding *binding)
+static bool is_full(const struct loop *loop)
+{
+    return loop->n_connections >= loop->max_connections;
+}
+
+static int update_acceptor(struct binding *binding)
 {
     const struct loop *loop = binding->loop;
 
     if (!binding->acceptor || binding->prepared)
-        return;
+        return 0;
     if (loop->accepting && (loop->has_turn || loop->draining || binding->closing))
-        evconnlistener_enable(binding->acceptor);
-    else
-        evconnlistener_disable(binding->acceptor);
+        return evconnlistener_enable(binding->acceptor) ? -ENOMEM : 0;
+    evconnlistener_disable(binding->acceptor);
+    return 0;
+}
+
+static int try_to_update(struct loop *loop)
+{
+    struct list *link;
+    int r = 0;
+
+    list_for_each(link, &loop->bindings)
+        if (update_acceptor(container_of(link, struct binding, link)))
+            r = -ENOMEM;
+    return r;
+}
+
+void server_pause(struct loop *loop, int error)
+{
+    static struct log_limit limit = {.interval_ns = 10 * NS_PER_SEC};
+    static const struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
+
+    log_limited(&limit, LOG_LEVEL_ERROR, "cannot accept connections: %s; trying again every %d ms",
+                strerror(error), ACCEPT_PAUSE_MS);
+    /* A pause that nothing ends would be worse than none. */
+    loop->accepting = event_add(loop->resume_event, &pause) && !is_full(loop);
+    (void)try_to_update(loop);
 }
 
 static void update_acceptors(struct loop *loop)
 {
-    struct list *link;
-
-    list_for_each(link, &loop->bindings)
-        update_acceptor(container_of(link, struct binding, link));
+    if (try_to_update(loop))
+        server_pause(loop, ENOMEM);
 }
 
 static void set_accepting(struct loop *loop, bool accepting)
 {
     loop->accepting = accepting;
     update_acceptors(loop);
-}
-
-static bool is_full(const struct loop *loop)
-{
-    return loop->n_connections >= loop->max_connections;
 }
 
 /* Gives the turn away if it is another loop's. */
@@ -163,6 +184,14 @@ static void take_free_turn(struct loop *loop)
     update_acceptors(loop);
 }
 
+static void resume(struct loop *loop)
+{
+    if (conn_prepare(loop))
+        server_pause(loop, ENOMEM);
+    else
+        set_accepting(loop, true);
+}
+
 void server_connection_opened(struct binding *binding)
 {
     static struct log_limit limit = {.interval_ns = 10 * NS_PER_SEC};
@@ -191,7 +220,7 @@ void server_connection_closed(struct binding *binding)
     accept_turn_closed(loop->turn, loop->index);
     take_free_turn(loop);
     if (!loop->accepting && !is_full(loop) && !event_pending(loop->resume_event, EV_TIMEOUT, NULL))
-        set_accepting(loop, true);
+        resume(loop);
 }
 
 static void change_count(_Atomic unsigned *count, int change)
@@ -215,23 +244,15 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     if (!is_full(loop))
-        set_accepting(loop, true);
+        resume(loop);
 }
 
 /* accept(2) failed, most often for want of descriptors: asking again at once would only spin. */
 static void on_accept_error(struct evconnlistener *acceptor, void *arg)
 {
-    static struct log_limit limit = {.interval_ns = 10 * NS_PER_SEC};
-    static const struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
-    struct loop *loop = loop_current();
-    int error = EVUTIL_SOCKET_ERROR();
-
     (void)acceptor;
     (void)arg;
-    log_limited(&limit, LOG_LEVEL_ERROR, "cannot accept connections: %s; trying again every %d ms",
-                strerror(error), ACCEPT_PAUSE_MS);
-    set_accepting(loop, false);
-    event_add(loop->resume_event, &pause);
+    server_pause(loop_current(), EVUTIL_SOCKET_ERROR());
 }
 
 /* ---- bindings -------------------------------------------------------------------------------- */
@@ -393,7 +414,7 @@ int server_prepare(struct loop *loop, struct listener *const *listeners, size_t 
 
     if (!loop->resume_event)
         loop->resume_event = event_new(loop->base, -1, 0, on_resume, loop);
-    if (!loop->resume_event)
+    if (!loop->resume_event || conn_prepare(loop))
         return -ENOMEM;
     for (size_t i = 0; i < n && !r; i++)
         if (!find_binding(loop, listeners[i]))
@@ -463,7 +484,8 @@ void server_commit(struct loop *loop, struct snapshot *snapshot, struct listener
         binding->index = (unsigned)i;
         name_part(binding, snapshot->listener_meters[i]);
         binding->prepared = false;
-        update_acceptor(binding);
+        if (update_acceptor(binding))
+            server_pause(loop, ENOMEM);
     }
     /* Reached with the old number, left with the new one, or the other way round. */
     loop->max_connections = share_of(loop, snapshot->conf->server.max_connections);

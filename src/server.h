@@ -46,6 +46,9 @@ void server_abandon(struct loop *loop);
 void server_commit(struct loop *loop, struct snapshot *snapshot, struct listener *const *listeners,
                    size_t n);
 
+/* Something that accepting needs is not to be had, for this reason: it goes on in a moment. */
+void server_pause(struct loop *loop, int error);
+
 /* Accepts what has connected already and then no more; answers tell clients to close. */
 void server_drain(struct loop *loop);
 

@@ -7,14 +7,19 @@
  * size.  The class of a block that is freed follows from malloc_usable_size(3), so that a block has no
  * header of ours and can be given to realloc(3) and free(3).
  *
- * Under a sanitizer nothing is kept: it is to see every use behind a free. */
+ * A thread may have some blocks of the largest class set aside, which it takes only when malloc has
+ * none.
+ *
+ * Under a sanitizer nothing is kept: it is to see every use behind a free.  Tests of what happens
+ * without memory are built the same way (SMALL_MEMORY_KEEPS_NONE), so that every call may fail. */
 #include "small_memory.h"
 
 #include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+    defined(SMALL_MEMORY_KEEPS_NONE)
 enum { KEPT_PER_CLASS = 0 };
 #else
 enum { KEPT_PER_CLASS = 128 };
@@ -22,6 +27,7 @@ enum { KEPT_PER_CLASS = 128 };
 
 enum { CLASSES = 64, STEP = 16, OFFSET = 8 };
 enum { LEAST = STEP + OFFSET }; /* what malloc makes of anything smaller */
+_Static_assert(SMALL_MOST >= (CLASSES - 1) * STEP + OFFSET, "a block set aside does for any class");
 
 struct kept {
     struct kept *next;
@@ -35,25 +41,43 @@ struct class
 
 static _Thread_local struct class classes[CLASSES];
 static _Thread_local size_t total;
+static _Thread_local struct class set_aside;
 
 /* Its destructor frees what a thread keeps. */
 static pthread_key_t at_end;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Thread_local int known;
 
+static void push(struct class *class, struct kept *block)
+{
+    block->next = class->first;
+    class->first = block;
+    class->count++;
+}
+
+/* NULL: there is none. */
+static struct kept *pop(struct class *class)
+{
+    struct kept *block = class->first;
+
+    if (block) {
+        class->first = block->next;
+        class->count--;
+    }
+    return block;
+}
+
 static void free_kept(void *unused)
 {
+    struct kept *block;
+
     (void)unused;
     known = 0;
     for (size_t i = 0; i < CLASSES; i++)
-        while (classes[i].first) {
-            struct kept *block = classes[i].first;
-
-            classes[i].first = block->next;
+        while ((block = pop(&classes[i])))
             free(block);
-        }
-    for (size_t i = 0; i < CLASSES; i++)
-        classes[i].count = 0;
+    while ((block = pop(&set_aside)))
+        free(block);
     total = 0;
 }
 
@@ -76,12 +100,14 @@ void *small_alloc(size_t size)
 
     if (i >= CLASSES)
         return malloc(size);
-    block = classes[i].first;
+    block = pop(&classes[i]);
+    if (block) {
+        total--;
+        return block;
+    }
+    block = malloc(i * STEP + OFFSET);
     if (!block)
-        return malloc(i * STEP + OFFSET);
-    classes[i].first = block->next;
-    classes[i].count--;
-    total--;
+        block = pop(&set_aside);
     return block;
 }
 
@@ -99,10 +125,22 @@ void small_free(void *block)
         free(block);
         return;
     }
-    freed->next = classes[i].first;
-    classes[i].first = freed;
-    classes[i].count++;
+    push(&classes[i], freed);
     total++;
+}
+
+bool small_secure(unsigned n)
+{
+    while (set_aside.count < n) {
+        struct kept *block = malloc(SMALL_MOST);
+
+        if (!block)
+            break;
+        push(&set_aside, block);
+    }
+    if (!known)
+        know_thread();
+    return set_aside.count >= n;
 }
 
 void *small_realloc(void *block, size_t size)
