@@ -28,7 +28,7 @@ static int add_field(json_t *fields, const struct header *header)
     if (before)
         strbuf_addf(&joined, "%s, ", json_string_value(before));
     strbuf_adds(&joined, header->value);
-    r = json_object_set_new(fields, name, json_text(strbuf_cstr(&joined), joined.len));
+    r = json_object_set_new(fields, name, json_text_of(&joined));
     strbuf_free(&joined);
     return r;
 }
@@ -38,8 +38,11 @@ static json_t *fields_of(const struct request *request)
     json_t *fields = json_object();
 
     for (size_t i = 0; fields && i < request->n_headers; i++)
-        if (json_text_is_utf8(request->headers[i].name, strlen(request->headers[i].name)))
-            (void)add_field(fields, &request->headers[i]);
+        if (json_text_is_utf8(request->headers[i].name, strlen(request->headers[i].name)) &&
+            add_field(fields, &request->headers[i])) {
+            json_decref(fields);
+            fields = NULL;
+        }
     return fields;
 }
 

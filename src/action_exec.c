@@ -92,6 +92,10 @@ static char *absolute(const struct conf *conf, const char *name)
     if (!path || *path == '/')
         return path;
     here = get_current_dir_name();
+    if (!here && errno == ENOMEM) {
+        free(path);
+        return NULL;
+    }
     strbuf_addf(&whole, "%s/%s", here ? here : ".", path);
     free(here);
     free(path);

@@ -154,13 +154,13 @@ static void add_json_entry(struct strbuf *out, const char *name, const struct st
 
     add_href(&href, name, is_directory);
     add_time(&modified, st->st_mtim.tv_sec);
-    entry = json_pack("{s:o, s:s, s:s, s:s}", "name", json_text(name, strlen(name)), "href",
-                      strbuf_cstr(&href), "type", is_directory ? "directory" : "file", "modified",
-                      strbuf_cstr(&modified));
+    entry = json_pack("{s:o, s:o, s:s, s:o}", "name", json_text(name, strlen(name)), "href",
+                      json_text_of(&href), "type", is_directory ? "directory" : "file", "modified",
+                      json_text_of(&modified));
     if (entry && !is_directory)
         json_object_set_new(entry, "size", json_integer(st->st_size));
     json = entry ? json_dumps(entry, JSON_COMPACT) : NULL;
-    if (json)
+    if (json && !json_text_was_refused())
         strbuf_adds(out, json);
     else
         out->failed = true;

@@ -539,10 +539,12 @@ struct conf *conf_load(const struct conf_source *source, struct conf_faults *fau
         r = conf_file_read(source, l.conf, &l.places, faults);
     if (!r)
         r = complete(&l);
-    if (r == -ENOMEM)
+    if (r == -ENOMEM || faults->out_of_memory) {
+        faults->out_of_memory = true;
         conf_faults_add(faults, source->path, "out of memory");
+    }
     conf_places_free(l.places);
-    if (!r && !faults->count)
+    if (!r && !faults->count && !faults->out_of_memory)
         return l.conf;
     conf_free(l.conf);
     return NULL;

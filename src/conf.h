@@ -24,7 +24,7 @@ struct conf_fault {
 struct conf_faults {
     struct conf_fault *items;
     size_t count;
-    bool out_of_memory;
+    bool out_of_memory; /* while it was read: nothing need be wrong with it */
 };
 
 void conf_faults_add(struct conf_faults *faults, const char *where, const char *fmt, ...)

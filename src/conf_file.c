@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct reader {
     const struct conf_source *source;
@@ -486,6 +487,20 @@ static void read_tree(struct reader *r)
     }
 }
 
+/* libconfig does not look whether it gets the memory that it asks for.  Whether there is enough can be
+ * asked beforehand, and then it most likely is still there.  Not of malloc, which takes a large block that
+ * is freed as a reason to keep all those to come. */
+static bool has_memory(const struct strbuf *text)
+{
+    enum { LEAST = 1 << 20, PER_BYTE = 64 };
+    size_t size = LEAST + PER_BYTE * text->len;
+    void *probe = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (probe != MAP_FAILED)
+        munmap(probe, size);
+    return probe != MAP_FAILED;
+}
+
 int conf_file_read(const struct conf_source *source, struct conf *conf, struct conf_places **places,
                    struct conf_faults *faults)
 {
@@ -496,6 +511,8 @@ int conf_file_read(const struct conf_source *source, struct conf *conf, struct c
     if (!r.places)
         return -ENOMEM;
     result = conf_text_load(source->path, &r.text, faults);
+    if (!result && !has_memory(&r.text.text))
+        result = -ENOMEM;
     config_init(&r.tree);
     config_set_destructor(&r.tree, free);
     if (!result && !config_read_string(&r.tree, strbuf_cstr(&r.text.text))) {

@@ -82,7 +82,9 @@ static int put_value(config_setting_t *parent, const char *name, const char *val
 
     config_init(&parsed);
     strbuf_addf(&fragment, "v = %s\n;", value);
-    if (!strchr(value, '@'))
+    if (fragment.failed)
+        r = -ENOMEM;
+    else if (!strchr(value, '@'))
         r = conf_text_from_string("-o", strbuf_cstr(&fragment), &text, &faults);
     if (!r && !config_read_string(&parsed, strbuf_cstr(&text.text)))
         r = -EINVAL;

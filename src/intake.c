@@ -17,6 +17,8 @@
 #include <string.h>
 #include <strings.h>
 
+static const char no_memory[] = "out of memory";
+
 /* ---- the head -------------------------------------------------------------------------------- */
 
 static bool sane_id(const char *id, size_t len)
@@ -122,9 +124,11 @@ static void add_allow(struct exchange *x, unsigned methods)
     char *text;
 
     http_method_print(methods, &allow);
-    text = arena_strndup(&x->request.arena, strbuf_cstr(&allow), allow.len);
+    text = allow.failed ? NULL : arena_strndup(&x->request.arena, strbuf_cstr(&allow), allow.len);
     if (text)
         response_add_header(&x->request, "Allow", text);
+    else
+        problem_respond(&x->request, 503, NULL, no_memory); /* a 405 has to have the field */
     strbuf_free(&allow);
 }
 
@@ -139,8 +143,8 @@ static void respond_allow(struct exchange *x, unsigned methods)
     add_allow(x, methods);
 }
 
-/* The client's own limit for its wait, where the listener trusts it.  0, or -EINVAL when it makes no
- * sense, which the response tells. */
+/* The client's own limit for its wait, where the listener trusts it.  0, or an error, -EINVAL when it
+ * makes no sense, which the response tells. */
 static int read_budget(struct exchange *x, const struct guard_head *head)
 {
     const struct conf *conf = x->request.snapshot->conf;
@@ -152,6 +156,10 @@ static int read_budget(struct exchange *x, const struct guard_head *head)
 
     if (!text || !x->request.route->action->blocking)
         return 0;
+    if (field->value.len && !*text) {
+        problem_respond(&x->request, 503, NULL, no_memory);
+        return -ENOMEM;
+    }
     if (!parse_duration(text, &x->queue_budget_ns) && x->queue_budget_ns > 0)
         return 0;
     problem_respond(
@@ -177,7 +185,7 @@ static void find_route(struct exchange *x, const struct guard_head *head)
         request->route = &conf->routes[request->match.route];
         /* A redirected request has no head any more, and keeps what was read of it. */
         if (!(head && read_budget(x, head)) && copy_needs(x, head))
-            problem_respond(request, 503, NULL, "out of memory");
+            problem_respond(request, 503, NULL, no_memory);
     }
 }
 
@@ -191,7 +199,7 @@ static void read_target(struct exchange *x, const struct guard_head *head)
     request->query.data =
         arena_strndup(&request->arena, guard_text(head, head->query), head->query.len);
     if (r == -ENOMEM || !request->query.data)
-        problem_respond(request, 503, NULL, "out of memory");
+        problem_respond(request, 503, NULL, no_memory);
     else if (r)
         problem_respond(request, 400, NULL, "the path of the request is malformed");
     else
@@ -231,7 +239,9 @@ void intake_head(struct exchange *x, const struct guard_head *head)
     x->close = head->close;
     x->has_body = head->has_body;
     request->target = copy_span(x, head, head->target);
-    if (head->asterisk)
+    if (!request->target.len)
+        problem_respond(request, 503, NULL, no_memory);
+    else if (head->asterisk)
         respond_allow(x, METHOD_ALL);
     else
         read_target(x, head);
@@ -347,7 +357,7 @@ void intake_redirect(struct exchange *x)
 
     request->redirect = NULL;
     if (r == -ENOMEM)
-        problem_respond(request, 503, NULL, "out of memory");
+        problem_respond(request, 503, NULL, no_memory);
     else if (r)
         problem_respond(request, 502, "bad_output", "the program redirects to \"%s\", %s", target,
                         r == -ELOOP ? "after ten others" : "which is no path");

@@ -4,6 +4,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+static _Thread_local bool refused;
+
+static void *allocate(size_t size)
+{
+    void *block = malloc(size);
+
+    refused = refused || !block;
+    return block;
+}
+
+void json_text_init(void)
+{
+    json_set_alloc_funcs(allocate, free);
+}
+
+bool json_text_was_refused(void)
+{
+    bool was = refused;
+
+    refused = false;
+    return was;
+}
+
 /* Bytes of the UTF-8 sequence at `p`; 0 when it is none (RFC 3629, section 4). */
 static size_t sequence(const unsigned char *p, size_t left)
 {
@@ -58,8 +81,15 @@ json_t *json_text(const char *bytes, size_t len)
         i += n ? n : 1;
     }
     text = clean.failed ? NULL : json_stringn(strbuf_cstr(&clean), clean.len);
+    refused = refused || !text;
     strbuf_free(&clean);
     return text;
+}
+
+json_t *json_text_of(const struct strbuf *text)
+{
+    refused = refused || text->failed;
+    return text->failed ? NULL : json_text(strbuf_cstr(text), text->len);
 }
 
 json_t *json_text_base64(const char *bytes, size_t len)
@@ -71,8 +101,10 @@ json_t *json_text_base64(const char *bytes, size_t len)
     char *out = malloc(out_len + 1), *q = out;
     json_t *text;
 
-    if (!out)
+    if (!out) {
+        refused = true;
         return NULL;
+    }
     for (size_t i = 0; i < len; i += 3) {
         size_t left = len - i;
         unsigned group = (unsigned)p[i] << 16 | (left > 1 ? (unsigned)p[i + 1] << 8 : 0) |
@@ -94,5 +126,9 @@ int json_text_respond(struct request *request, int status, const char *content_t
     char *text = document ? json_dumps(document, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
 
     json_decref(document);
+    if (json_text_was_refused()) {
+        free(text);
+        text = NULL;
+    }
     return response_own(request, status, content_type, text, text ? strlen(text) : 0);
 }

@@ -115,7 +115,7 @@ static int open_tcp(const struct listen_address *parsed, const char *address, bo
     r = getaddrinfo(parsed->host, port, &hints, &found);
     if (r) {
         strbuf_addf(why, "cannot find the host of %s: %s", address, gai_strerror(r));
-        errno = r == EAI_SYSTEM ? errno : EADDRNOTAVAIL;
+        errno = r == EAI_SYSTEM ? errno : r == EAI_MEMORY ? ENOMEM : EADDRNOTAVAIL;
         return -1;
     }
     fd = bind_tcp(found, parsed->host, beside, why, address);

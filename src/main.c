@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "clock.h"
 #include "conf.h"
+#include "json_text.h"
 #include "log.h"
 #include "small_memory.h"
 #include "notify.h"
@@ -11,7 +12,9 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 static void print_faults(const struct conf_faults *faults, enum cli_mode mode)
 {
@@ -20,6 +23,8 @@ static void print_faults(const struct conf_faults *faults, enum cli_mode mode)
             log_error("%s: %s", faults->items[i].where, faults->items[i].text);
         else
             fprintf(stderr, "%s: %s\n", faults->items[i].where, faults->items[i].text);
+    if (faults->out_of_memory && !faults->count)
+        log_error("the configuration cannot be read: %s", strerror(ENOMEM));
 }
 
 static void tell_faults(const struct conf_faults *faults)
@@ -27,7 +32,7 @@ static void tell_faults(const struct conf_faults *faults)
     struct strbuf text = {0};
 
     conf_faults_sum_up(faults, &text);
-    notify_failed(EINVAL, strbuf_cstr(&text));
+    notify_failed(faults->out_of_memory ? ENOMEM : EINVAL, strbuf_cstr(&text));
     strbuf_free(&text);
 }
 
@@ -52,7 +57,7 @@ static int run(const struct cli *cli)
                                        .action_at = registry_at};
     struct conf_faults faults = {0};
     struct conf *conf = conf_load(&source, &faults);
-    int status = EX_CONFIG;
+    int status = faults.out_of_memory ? EX_OSERR : EX_CONFIG;
 
     if (!conf)
         log_prepare_exit();
@@ -80,14 +85,23 @@ static void log_libevent(int severity, const char *message)
     log_limited(&limit, level, "libevent: %s", message);
 }
 
+/* It has said why, and would exit with a code of its own. */
+static void end_for_libevent(int code)
+{
+    (void)code;
+    _exit(EX_OSERR);
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli;
     int status;
 
     log_init();
+    json_text_init();
     event_set_mem_functions(small_alloc, small_realloc, small_free);
     event_set_log_callback(log_libevent);
+    event_set_fatal_callback(end_for_libevent);
     cli_parse(&cli, argc, argv);
     status = cli.mode == CLI_WRONG ? EX_USAGE : cli.mode == CLI_DONE ? EX_OK : run(&cli);
     cli_clear(&cli);

@@ -85,7 +85,8 @@ static void add_fault(struct reader *r, enum param_place in, const char *name, c
 
     if (!r->faults)
         r->faults = json_array();
-    if (!fault || !r->faults || json_array_append_new(r->faults, fault))
+    /* It gives `fault` back even if there is no list. */
+    if (json_array_append_new(r->faults, fault))
         r->out_of_memory = true;
 }
 
@@ -194,10 +195,10 @@ static void read_one(struct reader *r, const struct param *param, struct param_v
         return;
     }
     copy = arena_strndup(&r->request->arena, value.data, value.len);
-    if (!copy)
-        r->out_of_memory = true;
-    else if (!param_parse(param, copy, value.len, out, &why))
+    if (copy && !param_parse(param, copy, value.len, out, &why))
         add_fault(r, (enum param_place)param->in, param->name, strbuf_cstr(&why));
+    if (!copy || why.failed)
+        r->out_of_memory = true;
     strbuf_free(&why);
 }
 

@@ -64,13 +64,19 @@ const char *problem_title(int status)
     return "Unknown";
 }
 
+/* Without memory for the document, the status alone. */
 static void respond(struct request *request, int status, const char *reason, const char *member,
-                    json_t *value, const char *detail)
+                    json_t *value, const struct strbuf *text)
 {
+    const char *detail = strbuf_cstr(text);
     const struct conf_route *route = request->route;
-    json_t *document =
-        json_pack("{s:s, s:s, s:i, s:o}", "type", "about:blank", "title", problem_title(status),
-                  "status", status, "detail", json_text(detail, strlen(detail)));
+    json_t *document;
+
+    json_text_was_refused(); /* of a document before, which this one may tell of */
+    document = text->failed ? NULL
+                            : json_pack("{s:s, s:s, s:i, s:o}", "type", "about:blank", "title",
+                                        problem_title(status), "status", status, "detail",
+                                        json_text(detail, strlen(detail)));
 
     if (document && reason)
         json_object_set_new(document, "reason", json_string(reason));
@@ -94,7 +100,7 @@ void problem_respond(struct request *request, int status, const char *reason, co
     va_start(ap, fmt);
     strbuf_addv(&detail, fmt, ap);
     va_end(ap);
-    respond(request, status, reason, NULL, NULL, strbuf_cstr(&detail));
+    respond(request, status, reason, NULL, NULL, &detail);
     strbuf_free(&detail);
 }
 
@@ -107,7 +113,7 @@ void problem_respond_with(struct request *request, int status, const char *membe
     va_start(ap, fmt);
     strbuf_addv(&detail, fmt, ap);
     va_end(ap);
-    respond(request, status, NULL, member, value, strbuf_cstr(&detail));
+    respond(request, status, NULL, member, value, &detail);
     strbuf_free(&detail);
     json_decref(value);
 }

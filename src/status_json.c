@@ -191,8 +191,8 @@ static json_t *routes_json(const struct snapshot *snapshot)
         json_t *json;
 
         http_method_print(http_method_answered(route->method_mask), &methods);
-        json = json_pack("{s:o, s:s, s:s}", "path", json_text(route->path, strlen(route->path)),
-                         "methods", strbuf_cstr(&methods), "action", route->action->name);
+        json = json_pack("{s:o, s:o, s:s}", "path", json_text(route->path, strlen(route->path)),
+                         "methods", json_text_of(&methods), "action", route->action->name);
         if (json && route->pool_index >= 0)
             json_object_set_new(json, "pool", json_string(conf->pools[route->pool_index].name));
         if (json && snapshot->lanes[i])

@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "daemon.h"
+#include "json_text.h"
 #include "log.h"
 #include "notify.h"
 #include "reload.h"
@@ -76,7 +77,7 @@ static void tell_status(const struct supervisor *s, void (*tell)(const char *sta
     struct strbuf text = {0};
 
     describe(s, &text);
-    tell(strbuf_cstr(&text));
+    tell(text.failed ? "serving" : strbuf_cstr(&text));
     strbuf_free(&text);
 }
 
@@ -85,8 +86,10 @@ static void log_status(const struct supervisor *s)
     json_t *document = status_json(s->daemon.snapshot);
     char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
 
-    if (text)
+    if (text && !json_text_was_refused())
         log_whole(LOG_LEVEL_NOTICE, text);
+    else
+        log_error("no memory for the status");
     free(text);
     json_decref(document);
 }
@@ -353,7 +356,7 @@ static int start(struct supervisor *s, const struct conf_source *source, struct 
     }
     r = reload_apply(&s->daemon, conf, &failure);
     if (r)
-        r = fail_start(s, failure.of_listener ? EX_UNAVAILABLE : EX_OSERR, -r,
+        r = fail_start(s, failure.of_listener && r != -ENOMEM ? EX_UNAVAILABLE : EX_OSERR, -r,
                        strbuf_cstr(&failure.why));
     strbuf_free(&failure.why);
     return r;

@@ -206,6 +206,8 @@ static int compile(struct compiler *c, const char *text)
             r = take_source(c, &text);
         }
     }
+    if (literal.failed)
+        r = -ENOMEM;
     strbuf_free(&literal);
     return r;
 }
