@@ -76,6 +76,7 @@ fuzz_names = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 replays = $(patsubst %,$(BUILD)/tests/replay_%,$(fuzz_names))
 fuzzers = $(patsubst %,$(BUILD)/tests/fuzz_%,$(fuzz_names))
 daemon = $(BUILD)/handoffd
+faulty = $(BUILD)/tests/handoffd $(BUILD)/tests/faults.so
 library = $(BUILD)/libhandoffd.a
 
 Q = $(if $(filter 1,$(V)),,@)
@@ -84,7 +85,7 @@ say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n')
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all tests fuzz fuzzers run check check-unit check-daemon check-tree demo bench bench-deps bench-tools bench-publish bench-exec bench-files \
+.PHONY: all tests fuzz fuzzers faults run check check-unit check-daemon check-faults check-tree demo bench bench-deps bench-tools bench-publish bench-exec bench-files \
 	bench-front bench-pool bench-instructions bench-overload soak \
 	coverage lint format install uninstall dist clean distclean help FORCE
 .PHONY: check-systemd deb rpm model
@@ -139,6 +140,22 @@ $(BUILD)/tests/fuzz_%: tests/fuzz/fuzz_%.c $(unit_helpers) $(library)
 	$(say) LINK $@
 	$(Q)$(link_fuzzer) -fsanitize=fuzzer -o $@ $< $(fuzzer_libs)
 
+# The daemon whose calls fail by a plan: it keeps no memory to itself, so that each allocation can be
+# made fail; and what makes it so.
+$(BUILD)/tests/small_memory_faults.o: src/small_memory.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(compile) -DSMALL_MEMORY_KEEPS_NONE -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/handoffd: $(BUILD)/src/main.o $(BUILD)/tests/small_memory_faults.o $(library)
+	$(say) LINK $@
+	$(Q)$(link) -o $@ $(BUILD)/src/main.o $(BUILD)/tests/small_memory_faults.o $(library) \
+		$(DEPS_LIBS) $(LIBS)
+
+$(BUILD)/tests/faults.so: $(wildcard tests/faults/*.[ch]) $(BUILD)/flags
+	$(say) LINK $@
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(warnings) -O2 -g -fPIC -shared -o $@ $(filter %.c,$^)
+
 fuzzers: $(fuzzers)
 
 # New inputs stay under build/; a finding is to become a file of the corpus.
@@ -159,8 +176,8 @@ run: $(daemon)
 
 run_tests = $(Q)$(PYTHON) tests/run --build $(BUILD) --sanitizer '$(SANITIZE)'
 
-check: all tests
-	$(run_tests) unit tree daemon soak
+check: all tests $(faulty)
+	$(run_tests) unit tree daemon faults soak
 
 check-unit: tests
 	$(run_tests) unit
@@ -170,6 +187,13 @@ check-tree: all tests
 
 check-daemon: all
 	$(run_tests) daemon
+
+check-faults: all $(faulty)
+	$(run_tests) faults
+
+# All of them, also those that only repeat what another one has shown, most likely.
+faults: all $(faulty)
+	$(Q)FAULTS_EVERY=1 $(PYTHON) tests/run --build $(BUILD) --sanitizer '$(SANITIZE)' faults
 
 # The package, where its tools are there, is tested with all that the daemon is as a service.
 check-systemd: all
@@ -206,8 +230,7 @@ bench-deps:
 bench-publish:
 	$(Q)$(PYTHON) tests/bench/publish build/bench
 
-$(BUILD)/tests/bench_%: tests/bench/%.c $(library) $(BUILD)/flags
-	@mkdir -p $(@D)
+$(BUILD)/tests/bench_%: tests/bench/%.c $(library)
 	$(say) LINK $@
 	$(Q)$(compile) -Isrc -o $@ $< $(library) -pie $(LDFLAGS) $(DEPS_LIBS) -lm $(LIBS)
 
@@ -239,7 +262,7 @@ lint:
 	$(Q)sh tests/lint $(defines) $(DEPS_CFLAGS) $(CHECK_CFLAGS) $(CPPFLAGS)
 
 format:
-	$(Q)clang-format -i $(wildcard src/*.[ch] tests/unit/*.[ch])
+	$(Q)clang-format -i $(wildcard src/*.[ch] tests/unit/*.[ch] tests/faults/*.[ch])
 
 # The manual pages speak of /etc; an installation below another prefix reads its own directory.
 install_page = sed 's,/etc/handoffd,$(SYSCONFDIR)/handoffd,g; s,/usr/share/doc/handoffd,$(DOCDIR),g' man/$2 >$(BUILD)/$2 && \
@@ -292,7 +315,8 @@ distclean: clean
 help:
 	@echo 'make                build build/handoffd'
 	@echo 'make run            build, and run in the foreground with etc/handoffd.conf'
-	@echo 'make check          all tests; parts: check-unit, check-tree, check-daemon'
+	@echo 'make check          all tests; parts: check-unit, check-tree, check-daemon, check-faults'
+	@echo 'make faults         make every allocation and system call fail in turn, one by one'
 	@echo 'make check-systemd  the daemon and its package as a service of a booted systemd (root)'
 	@echo 'make soak           mixed load and a reload a second for SECONDS=600, then compare all numbers'
 	@echo 'make demo           threads, pools and waiting requests, shown with ApacheBench'
