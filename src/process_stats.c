@@ -13,15 +13,20 @@
 static int read_small_file(const char *path, char *text, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t len = 0;
     ssize_t n;
-    int r;
+    int r = 0;
 
     if (fd < 0)
         return -errno;
-    n = read(fd, text, size - 1);
-    r = n < 0 ? -errno : 0;
+    do {
+        n = read(fd, text + len, size - 1 - len);
+        len += n > 0 ? (size_t)n : 0;
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    if (n < 0)
+        r = -errno;
     close(fd);
-    text[n < 0 ? 0 : n] = '\0';
+    text[len] = '\0';
     return r;
 }
 
