@@ -12,7 +12,6 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -64,6 +63,13 @@ REPLACE(int, timerfd_settime,
         (int fd, int flags, const struct itimerspec *new, struct itimerspec *old),
         (fd, flags, new, old), fd, NULL, NULL)
 REPLACE(int, epoll_create1, (int flags), (flags), -1, NULL, NULL)
+int epoll_create(int size)
+{
+    REAL(epoll_create);
+    FAIL(epoll_create1, -1, NULL, NULL); /* libevent takes the one for the other */
+    return real(size);
+}
+
 REPLACE(int, epoll_ctl, (int epfd, int op, int fd, struct epoll_event *event),
         (epfd, op, fd, event), fd, NULL, NULL)
 REPLACE(int, epoll_wait, (int epfd, struct epoll_event *events, int max, int timeout),
@@ -109,6 +115,35 @@ REPLACE(int, ppoll,
         (fds, n, timeout, mask), -1, NULL, NULL)
 REPLACE(ssize_t, getrandom, (void *to, size_t size, unsigned flags), (to, size, flags), -1, NULL,
         &size)
+
+/* What _FORTIFY_SOURCE makes of some of these; that it checks sizes is not the matter here. */
+ssize_t __read_chk(int fd, void *to, size_t size, size_t room);
+ssize_t __read_chk(int fd, void *to, size_t size, size_t room)
+{
+    (void)room;
+    return read(fd, to, size);
+}
+
+ssize_t __pread_chk(int fd, void *to, size_t size, off_t at, size_t room);
+ssize_t __pread_chk(int fd, void *to, size_t size, off_t at, size_t room)
+{
+    (void)room;
+    return pread(fd, to, size, at);
+}
+
+ssize_t __recv_chk(int fd, void *to, size_t size, size_t room, int flags);
+ssize_t __recv_chk(int fd, void *to, size_t size, size_t room, int flags)
+{
+    (void)room;
+    return recv(fd, to, size, flags);
+}
+
+int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room);
+int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room)
+{
+    (void)room;
+    return poll(fds, n, timeout);
+}
 
 /* With vectors only the first bytes are sent or read when they are to be few. */
 static ssize_t cut_vector(struct iovec *to, const struct iovec *from, size_t n, size_t size)
@@ -241,8 +276,8 @@ long syscall(long number, ...)
     va_end(ap);
     if (number == SYS_openat2)
         failed = plan_judge(CALL_openat2, -1, (const char *)a[1], NULL).error;
-    else if (number == SYS_pidfd_open)
-        failed = plan_judge(CALL_pidfd_open, -1, NULL, NULL).error;
+    else if (number == SYS_execve)
+        failed = plan_judge(CALL_execve, -1, (const char *)a[0], NULL).error;
     if (failed) {
         errno = failed;
         return -1;
@@ -264,10 +299,22 @@ REPLACE_RETURNING(int, pthread_create,
                   (pthread_t * thread, const pthread_attr_t *attributes, void *(*start)(void *),
                    void *arg),
                   (thread, attributes, start, arg), NULL)
-REPLACE_RETURNING(int, posix_spawn,
-                  (pid_t * pid, const char *path, const posix_spawn_file_actions_t *actions,
-                   const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]),
-                  (pid, path, actions, attributes, argv, envp), path)
+/* What child_launch.c starts programs with. */
+int __clone(int (*run)(void *), void *stack, int flags, void *arg, ...);
+int __clone(int (*run)(void *), void *stack, int flags, void *arg, ...)
+{
+    void *parent, *tls, *child;
+    va_list ap;
+    REAL(__clone);
+
+    va_start(ap, arg);
+    parent = va_arg(ap, void *);
+    tls = va_arg(ap, void *);
+    child = va_arg(ap, void *);
+    va_end(ap);
+    FAIL(clone, -1, NULL, NULL);
+    return real(run, stack, flags, arg, parent, tls, child);
+}
 
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
                 struct addrinfo **out)

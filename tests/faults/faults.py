@@ -6,7 +6,7 @@ decides about it:
     CALL[,CALL...] [FILTER...] [WHEN...] WHAT
 
     CALL    a function's name, or `alloc` for malloc, calloc, realloc, posix_memalign, aligned_alloc;
-            `openat2` and `pidfd_open` mean the system calls, `clock` each reading of the time of day
+            `openat2` and `execve` mean the system calls, `clock` each reading of the time of day
     FILTER  path=TEXT      the file's name contains this, that of a descriptor, too
             fd=KIND        the descriptor is a file, socket, pipe or anonymous, or has this number
             thread=TEXT    the calling thread's name begins so

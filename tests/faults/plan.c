@@ -358,7 +358,7 @@ static bool is_due(unsigned i)
 
 static void note(enum call call, struct stack *stack)
 {
-    if (!stack->n)
+    if (!stack->n && call != CALL_execve) /* a child, on a small stack */
         stack->n = backtrace(stack->frames, MAX_FRAMES);
     snprintf(shared->last, sizeof shared->last, "%s", call_names[call]);
     for (int i = 0; i < stack->n; i++)

@@ -51,8 +51,8 @@
     X(unlinkat)        \
     X(mkdirat)         \
     X(pipe2)           \
-    X(posix_spawn)     \
-    X(pidfd_open)      \
+    X(clone)           \
+    X(execve)          \
     X(wait4)           \
     X(poll)            \
     X(ppoll)           \
