@@ -69,6 +69,34 @@ def test_request(subject: Subject, name: str) -> None:
     assert subject.daemon.stop() == EXIT_OK
 
 
+@pytest.mark.parametrize("name", ["template", "echo", "sleep", "digest", "exec"])
+def test_others(subject: Subject, name: str) -> None:
+    """Of several requests that are served at the same time at most one is lost."""
+    request = REQUESTS[name]
+    usual = subject.ask(request).response
+    assert usual is not None
+    n, failed = 0, 1
+    while failed:
+        n += 1
+        connections = [subject.daemon.connect() for _ in range(4)]
+        for connection in connections:
+            assert connection.get("/hello").status == 200
+        lost = 0
+        with subject.faults.armed(f"{FAIL} nth={n}"):
+            for connection in connections:
+                connection.send_requests([request])
+            for connection in connections:
+                try:
+                    lost += connection.read_response().status != usual.status
+                except (ConnectionClosed, ConnectionError):
+                    lost += 1
+                connection.close()
+            failed = subject.faults.done()
+        assert lost <= 1, (n, subject.faults.last(subject.daemon.pid))
+    subject.at_rest()
+    assert subject.daemon.stop() == EXIT_OK
+
+
 # What cannot be survived, as it happens inside of these; README.md tells why.
 BEYOND_US = "libconfig,libcrypto,regcomp"
 FAIL_OURS = f"{FAIL} without={BEYOND_US}"

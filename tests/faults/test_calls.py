@@ -4,10 +4,13 @@ from __future__ import annotations
 
 
 
+import contextlib
+
 import pytest
 
 from conftest import Begin
-from harness import EXIT_CONFIG, EXIT_OK, EXIT_OSERR, EXIT_UNAVAILABLE, until
+from harness import EXIT_CONFIG, EXIT_OK, EXIT_OSERR, EXIT_UNAVAILABLE, conf, until
+from rawhttp import Connection
 
 from subject import BIG, REQUESTS, Subject, shape
 
@@ -23,6 +26,8 @@ def still_whole(subject: Subject) -> None:
     subject.at_rest()
     assert subject.daemon.stop() == EXIT_OK
 
+
+HELLO = 'path = "/hello"; action = "respond"; body = "hello"'
 
 # ---- one call of a request ---------------------------------------------------------------------
 
@@ -127,6 +132,19 @@ def test_accept(subject: Subject, error: str) -> None:
     with subject.faults.armed(f"accept4 times=2 errno={error}"):
         assert subject.daemon.get("/hello").status == 200
         assert subject.faults.done() > 0
+    still_whole(subject)
+
+
+@pytest.mark.parametrize("error", ["ENOMEM", "ENOSPC"])
+def test_not_watched(begin: Begin, error: str) -> None:
+    """A connection that cannot be watched is closed when its time is up, and nothing else happens."""
+    subject = begin(conf(HELLO, server='header_timeout = "200ms"; drain_timeout = "100ms";'))
+    with subject.faults.armed(f"epoll_ctl fd=socket errno={error}"):
+        with Connection(subject.daemon.address()) as connection:
+            connection.send_requests([REQUESTS["respond"]])
+            with contextlib.suppress(ConnectionError):
+                connection.read_eof()
+            assert subject.faults.done() > 0
     still_whole(subject)
 
 
