@@ -341,7 +341,8 @@ class Tomcat(Server):
         return f"{found[1] if found else '10'} on Java {java}"
 
     def command(self, folder):
-        return [program("java"), "-Xms256m", "-Xmx256m", "-cp", ":".join((*self.jars, BUILT)), "Peer"]
+        options = ["-Xms256m", "-Xmx256m", "-XX:-UsePerfData", f"-Djava.io.tmpdir={folder}"]
+        return [program("java"), *options, "-cp", ":".join((*self.jars, BUILT)), "Peer"]
 
 
 class Puma(Server):
