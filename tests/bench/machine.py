@@ -1,5 +1,6 @@
 """What the benches need of the machine: cores, processes, their accounts in /proc."""
 
+import contextlib
 import datetime
 import os
 import platform
@@ -46,8 +47,11 @@ def pinned(command, cpu, **options):
     return subprocess.Popen(command, preexec_fn=lambda: os.sched_setaffinity(0, {cpu}), **options)
 
 
-def end(process, patience=10):
-    """Stops a program that was started here."""
+def end(process, patience=10, group=False):
+    """Stops a program that was started here; with its whole group, if it was given one."""
+    if group:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
@@ -55,6 +59,11 @@ def end(process, patience=10):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def end_cleanly():
+    """From now on SIGTERM ends this script through its `with` blocks, which stop what it has started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def reserved_port():
