@@ -145,6 +145,7 @@ def test_not_watched(begin: Begin, error: str) -> None:
             with contextlib.suppress(ConnectionError):
                 connection.read_eof()
             assert subject.faults.done() > 0
+    subject.daemon.reload(conf(HELLO))  # the next clients may be slow
     still_whole(subject)
 
 
