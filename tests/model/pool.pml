@@ -241,7 +241,6 @@ inline wake_up(w)
 /* worker_call_idle: the called ones are a set, `calls`. */
 inline call_idle(count, leaving)
 {
-    calls = 0;
     i = 0;
     do
     :: i < count && n_idle > 0 ->
@@ -682,7 +681,10 @@ inline call_for_change()
     calls = 0;
     if
     :: n_active > threads -> call_idle(n_active - threads, true)
-    :: n_active <= threads && differs -> all_called = true; call_idle(n_idle, false)
+    :: else
+    fi;
+    if
+    :: differs -> all_called = true; call_idle(n_idle, false)
     :: else
     fi;
     differs = false;
