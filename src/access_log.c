@@ -10,6 +10,7 @@
 
 #include "conn.h"
 #include "exchange.h"
+#include "fixed_text.h"
 #include "json_text.h"
 #include "line_writer.h"
 #include "log.h"
@@ -56,55 +57,14 @@ int access_log_open(const struct conf *conf, struct line_target **out, struct st
 
 /* ---- putting a line together ----------------------------------------------------------------- */
 
-/* Room for the longest line is left by the bounds of its fields. */
-struct line {
-    char *at;
-    char *end;
-};
+/* Room for the longest line is left by the bounds of its fields, so that none is cut. */
 
-static void put(struct line *line, const char *text, size_t len)
-{
-    size_t room = (size_t)(line->end - line->at);
-
-    memcpy(line->at, text, len < room ? len : room);
-    line->at += len < room ? len : room;
-}
-
-static void puts_(struct line *line, const char *text)
-{
-    put(line, text, strlen(text));
-}
-
-#define PUT_LITERAL(line, literal) put(line, literal, sizeof(literal) - 1)
-
-static void put_number(struct line *line, uint64_t number)
-{
-    char digits[20];
-    size_t i = sizeof digits;
-
-    do
-        digits[--i] = (char)('0' + number % 10);
-    while (number /= 10);
-    put(line, digits + i, sizeof digits - i);
-}
-
-/* Milliseconds with three digits behind the point. */
-static void put_ms(struct line *line, int64_t ns)
-{
-    uint64_t us = ns > 0 ? (uint64_t)(ns / NS_PER_US) : 0;
-    const char fraction[] = {'.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10),
-                             (char)('0' + us % 10)};
-
-    put_number(line, us / 1000);
-    put(line, fraction, sizeof fraction);
-}
-
-static void put_hex(struct line *line, const char *prefix, unsigned char c)
+static void put_hex(struct fixed_text *line, const char *prefix, unsigned char c)
 {
     static const char digits[] = "0123456789ABCDEF";
     const char hex[] = {digits[c >> 4], digits[c & 15]};
 
-    puts_(line, prefix);
+    put_string(line, prefix);
     put(line, hex, sizeof hex);
 }
 
@@ -125,7 +85,7 @@ static size_t plain_char(const char *at, const char *end, bool json)
     return json && len <= (size_t)(end - at) && json_text_is_utf8(at, len) ? len : 0;
 }
 
-static void put_escaped(struct line *line, unsigned char c, bool json)
+static void put_escaped(struct fixed_text *line, unsigned char c, bool json)
 {
     if (!json)
         put_hex(line, "\\x", c);
@@ -136,7 +96,7 @@ static void put_escaped(struct line *line, unsigned char c, bool json)
 }
 
 /* At most `most` bytes, never half a character. */
-static void put_quoted(struct line *line, struct slice text, size_t most, bool json)
+static void put_quoted(struct fixed_text *line, struct slice text, size_t most, bool json)
 {
     const char *at = text.data, *end = text.data + text.len, *stop = line->at + most - 6;
 
@@ -163,7 +123,7 @@ static struct slice slice_of(const char *text)
 /* ---- combined -------------------------------------------------------------------------------- */
 
 /* A field of which nothing is known is "-". */
-static void put_field(struct line *line, struct slice text, size_t most)
+static void put_field(struct fixed_text *line, struct slice text, size_t most)
 {
     if (text.len)
         put_quoted(line, text, most, false);
@@ -184,7 +144,7 @@ static const char *stamp(struct access_lines *lines)
     return lines->stamp;
 }
 
-static void put_request_line(struct line *line, const struct exchange *x)
+static void put_request_line(struct fixed_text *line, const struct exchange *x)
 {
     const struct request *request = &x->request;
 
@@ -195,14 +155,14 @@ static void put_request_line(struct line *line, const struct exchange *x)
     put_quoted(line, slice_of(request->method_name), 64, false);
     PUT_LITERAL(line, " ");
     put_quoted(line, request->target, MAX_TARGET, false);
-    puts_(line, x->http10 ? " HTTP/1.0" : " HTTP/1.1");
+    put_string(line, x->http10 ? " HTTP/1.0" : " HTTP/1.1");
 }
 
-static void put_combined(struct line *line, const struct exchange *x, int status)
+static void put_combined(struct fixed_text *line, const struct exchange *x, int status)
 {
-    puts_(line, x->request.peer ? x->request.peer : "-");
+    put_string(line, x->request.peer ? x->request.peer : "-");
     PUT_LITERAL(line, " - - [");
-    puts_(line, stamp(&x->loop->access));
+    put_string(line, stamp(&x->loop->access));
     PUT_LITERAL(line, "] \"");
     put_request_line(line, x);
     PUT_LITERAL(line, "\" ");
@@ -218,19 +178,19 @@ static void put_combined(struct line *line, const struct exchange *x, int status
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-static void put_text(struct line *line, const char *name, struct slice text, size_t most)
+static void put_text(struct fixed_text *line, const char *name, struct slice text, size_t most)
 {
     if (!text.len)
         return;
     PUT_LITERAL(line, ",\"");
-    puts_(line, name);
+    put_string(line, name);
     PUT_LITERAL(line, "\":\"");
     put_quoted(line, text, most, true);
     PUT_LITERAL(line, "\"");
 }
 
 /* In UTC, with milliseconds. */
-static void put_time(struct line *line, struct access_lines *lines)
+static void put_time(struct fixed_text *line, struct access_lines *lines)
 {
     struct timespec now;
     struct tm tm;
@@ -243,14 +203,14 @@ static void put_time(struct line *line, struct access_lines *lines)
         strftime(lines->utc_stamp, sizeof lines->utc_stamp, "%Y-%m-%dT%H:%M:%S.", &tm);
     }
     ms = now.tv_nsec / 1000000;
-    puts_(line, lines->utc_stamp);
+    put_string(line, lines->utc_stamp);
     put(line,
         (const char[]){(char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10),
                        'Z'},
         4);
 }
 
-static void put_times(struct line *line, const struct exchange *x, int64_t now)
+static void put_times(struct fixed_text *line, const struct exchange *x, int64_t now)
 {
     struct exchange_times times;
 
@@ -268,7 +228,7 @@ static const char *reason_of(const struct exchange *x)
     return x->answered ? x->request.response.reason : "client_gone";
 }
 
-static void put_json(struct line *line, const struct exchange *x, int status, int64_t now)
+static void put_json(struct fixed_text *line, const struct exchange *x, int status, int64_t now)
 {
     const struct request *request = &x->request;
     const struct conf_route *route = request->route;
@@ -331,7 +291,7 @@ void access_log_end(struct exchange *x, int status, int64_t now)
 {
     static struct log_limit limit = {.interval_ns = 10 * NS_PER_SEC};
     struct access_lines *lines = &x->loop->access;
-    struct line line = {.at = lines->line, .end = lines->line + sizeof lines->line};
+    struct fixed_text line = {.at = lines->line, .end = lines->line + sizeof lines->line};
     const struct snapshot *snapshot = x->request.snapshot;
 
     if (!is_on(x))

@@ -15,6 +15,7 @@
 #include "answer_stream.h"
 #include "clock.h"
 #include "conn.h"
+#include "fixed_text.h"
 #include "log.h"
 #include "loop.h"
 #include "problem.h"
@@ -29,50 +30,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Text that is added piece by piece to a fixed buffer; too much sets `overflow`. */
-struct head {
-    char *at;
-    char *end;
-    bool overflow;
-};
-
-static void put(struct head *head, const char *text, size_t len)
-{
-    if (!len)
-        return;
-    if ((size_t)(head->end - head->at) < len) {
-        head->overflow = true;
-        return;
-    }
-    memcpy(head->at, text, len);
-    head->at += len;
-}
-
-static void puts_(struct head *head, const char *text)
-{
-    put(head, text, strlen(text));
-}
-
-#define PUT_LITERAL(head, literal) put(head, literal, sizeof(literal) - 1)
-
-static void put_number(struct head *head, uint64_t number)
-{
-    char digits[20];
-    size_t i = sizeof digits;
-
-    do
-        digits[--i] = (char)('0' + number % 10);
-    while (number /= 10);
-    put(head, digits + i, sizeof digits - i);
-}
-
 /* RFC 9110, 6.4.1: answers that have no content whatever the action says. */
 static bool status_has_body(int status)
 {
     return status >= 200 && status != 204 && status != 304;
 }
 
-static void put_status_line(struct head *head, int status)
+static void put_status_line(struct fixed_text *head, int status)
 {
     if (status == 200) {
         PUT_LITERAL(head, "HTTP/1.1 200 OK\r\nDate: ");
@@ -81,23 +45,12 @@ static void put_status_line(struct head *head, int status)
     PUT_LITERAL(head, "HTTP/1.1 ");
     put_number(head, (uint64_t)status);
     PUT_LITERAL(head, " ");
-    puts_(head, problem_title(status));
+    put_string(head, problem_title(status));
     PUT_LITERAL(head, "\r\nDate: ");
 }
 
-/* Milliseconds with three digits behind the point. */
-static void put_ms(struct head *head, int64_t ns)
-{
-    uint64_t us = ns > 0 ? (uint64_t)(ns / NS_PER_US) : 0;
-    const char fraction[] = {'.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10),
-                             (char)('0' + us % 10)};
-
-    put_number(head, us / 1000);
-    put(head, fraction, sizeof fraction);
-}
-
 /* Server-Timing, W3C: shown by browsers' developer tools. */
-static void put_timing(struct exchange *x, struct head *head)
+static void put_timing(struct exchange *x, struct fixed_text *head)
 {
     struct exchange_times times;
 
@@ -109,7 +62,7 @@ static void put_timing(struct exchange *x, struct head *head)
     PUT_LITERAL(head, "\r\n");
 }
 
-static void put_framing(const struct exchange *x, struct head *head)
+static void put_framing(const struct exchange *x, struct fixed_text *head)
 {
     const struct request *request = &x->request;
     int64_t length = (int64_t)request->response.body_len;
@@ -126,18 +79,18 @@ static void put_framing(const struct exchange *x, struct head *head)
     }
 }
 
-static void put_head(struct exchange *x, struct head *head)
+static void put_head(struct exchange *x, struct fixed_text *head)
 {
     const struct request *request = &x->request;
     const struct response *response = &request->response;
 
     put_status_line(head, response->status);
-    puts_(head, loop_date(x->loop));
+    put_string(head, loop_date(x->loop));
     PUT_LITERAL(head, "\r\nX-Request-Id: ");
-    puts_(head, request->id);
+    put_string(head, request->id);
     if (response->content_type && status_has_body(response->status)) {
         PUT_LITERAL(head, "\r\nContent-Type: ");
-        puts_(head, response->content_type);
+        put_string(head, response->content_type);
     }
     if (request->snapshot->conf->server.server_tokens)
         PUT_LITERAL(head, "\r\nServer: handoffd/" HANDOFFD_VERSION);
@@ -148,19 +101,19 @@ static void put_head(struct exchange *x, struct head *head)
         PUT_LITERAL(head, "\r\nConnection: keep-alive");
     PUT_LITERAL(head, "\r\n");
     for (size_t i = 0; i < response->n_headers; i++) {
-        puts_(head, response->headers[i].name);
+        put_string(head, response->headers[i].name);
         PUT_LITERAL(head, ": ");
-        puts_(head, response->headers[i].value);
+        put_string(head, response->headers[i].value);
         PUT_LITERAL(head, "\r\n");
     }
     if (request->snapshot->conf->server.server_timing)
         put_timing(x, head);
     if (request->route)
-        puts_(head, request->route->header_block);
+        put_string(head, request->route->header_block);
     if (response->lines)
-        puts_(head, response->lines);
+        put_string(head, response->lines);
     if (request->header_lines)
-        puts_(head, request->header_lines);
+        put_string(head, request->header_lines);
     PUT_LITERAL(head, "\r\n");
 }
 
@@ -229,17 +182,17 @@ bool reply_has_body(const struct exchange *x)
 
 /* Puts the head together in the loop's scratch buffer.  What an action has made of the request may be
  * longer than any head should be; then it is a failure of the action.  False: that. */
-static bool make_head(struct exchange *x, struct head *head)
+static bool make_head(struct exchange *x, struct fixed_text *head)
 {
     char *scratch = x->loop->scratch;
 
-    *head = (struct head){.at = scratch, .end = scratch + LOOP_SCRATCH_SIZE};
+    *head = (struct fixed_text){.at = scratch, .end = scratch + LOOP_SCRATCH_SIZE};
     put_head(x, head);
-    return !head->overflow;
+    return !head->is_cut;
 }
 
 /* The same for an answer that can still be changed. */
-static void make_any_head(struct exchange *x, struct head *head)
+static void make_any_head(struct exchange *x, struct fixed_text *head)
 {
     static struct log_limit limit = {.interval_ns = NS_PER_SEC};
     bool fits = make_head(x, head);
@@ -261,7 +214,7 @@ static void write_answer(struct exchange *x)
     struct conn *conn = x->conn;
     const struct response *response = &x->request.response;
     char *scratch = x->loop->scratch;
-    struct head head;
+    struct fixed_text head;
     size_t body_len, len;
     ssize_t sent = 0;
     int r;
@@ -336,7 +289,7 @@ static void send_now(struct exchange *x)
 int reply_add_head(struct exchange *x)
 {
     char *scratch = x->loop->scratch;
-    struct head head;
+    struct fixed_text head;
 
     if (x->http10 && answer_length(&x->request) == ANSWER_UNKNOWN)
         x->close = true; /* which is the end of the body */
