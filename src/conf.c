@@ -350,6 +350,7 @@ static int take_usual_methods(struct conf_route *route)
 
     while (usual[n])
         n++;
+    free(route->methods.items); /* of an empty list */
     route->methods.items = calloc(n + 1, sizeof *route->methods.items);
     for (size_t i = 0; route->methods.items && i < n; i++) {
         route->methods.items[i] = strdup(usual[i]);
