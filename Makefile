@@ -125,7 +125,8 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(unit_helpers) $(library) $(BUILD)/members
 	$(Q)$(link) -o $@ $< $(unit_helpers) $(library) $(CHECK_LIBS) $(DEPS_LIBS) $(LIBS)
 
 # Calls of our own objects that this test counts.
-counted = malloc calloc realloc pthread_mutex_lock recv __recv_chk send sendmsg write poll ioctl syscall
+counted = malloc calloc realloc pthread_mutex_lock recv __recv_chk send sendmsg write poll ioctl syscall \
+	evhttp_send_reply_end
 $(BUILD)/tests/test_costs: LDFLAGS += $(counted:%=-Wl,--wrap=%)
 
 # A fuzzer's corpus is replayed by every `make check`, without clang.

@@ -8,6 +8,12 @@
  * constant, minimal one instead, which makes it call back for the answer and then keep the connection
  * or close it.
  *
+ * What evhttp does for each request is half of all that a small answer costs, and none of it is needed
+ * between two requests of one connection.  So from a client's second request on it is left to wait for
+ * the answer to the one it has until the connection ends: to evhttp that is one request, however many
+ * are answered.  The first is ended at once, as many a client comes back no more and an ended one takes
+ * less memory; so is that of a client that has been idle when the timer comes.
+ *
  * One request at a time is with evhttp.  Bytes that come meanwhile are stashed, to a limit, behind
  * which the socket is not read any more; they are taken up when the answer is out, at the end of the
  * loop's turn, so that a client with a thousand requests in one packet takes its turns like others.
@@ -110,6 +116,10 @@ static void give_to_evhttp(struct conn *conn)
     conn->phase = CONN_BUSY;
     conn_state_update(conn);
     conn->deadline_ns = 0;
+    if (conn->ev) {
+        intake_run(conn->exchange);
+        return;
+    }
     if (!conn_has_memory()) {
         conn_lose(conn);
         return;
@@ -138,7 +148,7 @@ void conn_on_request(struct evhttp_request *ev, void *binding)
         evhttp_connection_free(evhttp_request_get_connection(ev));
         return;
     }
-    conn->exchange->ev = ev;
+    conn->ev = ev;
     intake_run(conn->exchange);
 }
 
@@ -159,14 +169,6 @@ static void refuse(struct conn *conn, const struct guard_head *head, int status,
 }
 
 /* ---- what the guard tells -------------------------------------------------------------------- */
-
-void conn_send_continue(struct conn *conn)
-{
-    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-
-    /* Not through the bufferevent, whose "written" callback evhttp would take for the answer's. */
-    (void)!send(conn->fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
 
 /* False: the request has been answered without its body, or the connection is gone. */
 static bool take_head(struct conn *conn, const struct guard_head *head)
@@ -300,7 +302,6 @@ void conn_hang_up(struct conn *conn)
         output_clear(&conn->output); /* it may hold what the exchange owns */
         conn->exchange = NULL;
         x->conn = NULL;
-        x->ev = NULL;
         dispatch_abandon(x);
     }
     conn_abort(conn);
@@ -458,6 +459,11 @@ static void expire(struct conn *conn)
         conn_hang_up(conn);
 }
 
+static bool is_idle(const struct conn *conn)
+{
+    return conn->phase == CONN_READING && guard_phase(&conn->guard) == GUARD_IDLE;
+}
+
 void conn_on_time(struct loop_timer *timer)
 {
     struct conn *conn = container_of(timer, struct conn, timer);
@@ -472,6 +478,10 @@ void conn_on_time(struct loop_timer *timer)
         expire(conn);
     } else {
         conn_set_timer(conn);
+        if (conn->ev && is_idle(conn)) {
+            conn->returning = false;
+            conn_end_request(conn);
+        }
     }
 }
 

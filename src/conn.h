@@ -40,6 +40,7 @@ struct conn {
     struct binding *binding;
     struct bufferevent *bev;
     struct evhttp_connection *evcon; /* NULL until attached */
+    struct evhttp_request *ev;       /* what evhttp waits to have answered; NULL: nothing */
     struct exchange *exchange;       /* the request that is read or answered */
     struct event read_event;
     struct loop_timer timer;
@@ -47,6 +48,7 @@ struct conn {
     uint8_t phase;      /* enum conn_phase */
     uint8_t counted;    /* enum conn_state: as what it is counted */
     bool reading;       /* read_event is pending */
+    bool returning;     /* a request has been answered, so that evhttp's is kept with the next */
     bool more_behind;   /* bytes follow the request that the guard has completed last */
     bool end_of_stream; /* the client has sent its FIN */
     bool receiving;     /* of the request that is served, more of the body is to come */
@@ -89,6 +91,8 @@ bool conn_has_memory(void);
 /* The answer is out whole: on to the next request, or the end.  May free the connection, as all that
  * follow but the last. */
 void conn_answered(struct conn *conn, int64_t now_ns);
+/* Tells evhttp that the request it waits for is answered. */
+void conn_end_request(struct conn *conn);
 /* The rest of the answer is in the output. */
 void conn_write_rest(struct conn *conn);
 
@@ -112,6 +116,8 @@ void conn_on_writable(struct output *output);
 
 /* Makes the stream, with what has come.  0 or -ENOMEM. */
 int conn_begin_body(struct conn *conn) WARN_UNUSED;
+/* Tells the client to send it. */
+void conn_send_continue(struct conn *conn);
 /* More of it.  False: the connection may be gone. */
 bool conn_receive(struct conn *conn, const char *data, size_t len);
 /* The body is complete. */
@@ -128,7 +134,6 @@ const struct conf_server *conn_limits(const struct conn *conn);
 void conn_start_reading(struct conn *conn);
 void conn_stop_reading(struct conn *conn);
 void conn_put_on_todo(struct conn *conn);
-void conn_send_continue(struct conn *conn);
 
 /* The client has left: nobody waits for what is being done.  Frees the connection. */
 void conn_hang_up(struct conn *conn);

@@ -66,10 +66,22 @@ static bool has_unread(const struct conn *conn)
            (ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0);
 }
 
+void conn_end_request(struct conn *conn)
+{
+    struct evhttp_request *ev = conn->ev;
+
+    if (!conn_has_memory()) {
+        conn_lose(conn);
+        return;
+    }
+    conn->ev = NULL;
+    evhttp_send_reply_end(ev);
+}
+
 void conn_answered(struct conn *conn, int64_t now)
 {
     struct exchange *x = conn->exchange;
-    struct evhttp_request *ev = x->ev;
+    bool ends = x->close || !conn->returning;
     /* Closing with bytes unread makes the kernel reset the connection, and drop what it still holds of
      * the answer. */
     bool lingers = x->linger || (x->close && has_unread(conn));
@@ -80,10 +92,9 @@ void conn_answered(struct conn *conn, int64_t now)
         return;
     }
     next_request(conn, now);
-    if (conn_has_memory())
-        evhttp_send_reply_end(ev);
-    else
-        conn_lose(conn);
+    conn->returning = true;
+    if (ends)
+        conn_end_request(conn);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */

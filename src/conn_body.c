@@ -14,6 +14,15 @@
 #include "exchange.h"
 
 #include <errno.h>
+#include <sys/socket.h>
+
+void conn_send_continue(struct conn *conn)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+    /* Not through the bufferevent, whose "written" callback evhttp would take for the answer's. */
+    (void)!send(conn->fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
 
 /* On the loop's thread: the worker has nothing left to read, or room again. */
 static void on_wanted(struct request *request)

@@ -97,9 +97,7 @@ struct exchange *exchange_split(struct exchange *from)
     to->close = from->close;
     to->linger = from->linger;
     to->conn = from->conn;
-    to->ev = from->ev;
     from->conn = NULL;
-    from->ev = NULL;
     return to;
 }
 

@@ -29,8 +29,7 @@ struct exchange {
     struct list link;        /* among the loop's spare ones, or those whose answer is held */
     struct loop_timer timer; /* ends the holding of its answer, or is its task's next deadline */
     struct loop *loop;
-    struct conn *conn;         /* NULL: the client has gone */
-    struct evhttp_request *ev; /* what evhttp wants answered; NULL until it has asked */
+    struct conn *conn; /* NULL: the client has gone */
     struct strbuf body;
     struct body_clock body_clock;
     struct route_part *part; /* what it is counted in, account.h; NULL before and after */

@@ -3,9 +3,8 @@
  * evhttp builds and sends answers piecemeal: a line for each header, a callback for each write.  Here
  * the head is put together in the loop's scratch buffer, together with a small body, and leaves in
  * one send(2) on the connection's socket; what that does not take goes to the connection's output.
- * Then evhttp_send_reply_end tells evhttp that the request is answered; evhttp looks at the headers
- * "Connection" of the request and of the answer to know whether the connection stays open, so a close
- * is told it there.
+ * When evhttp is told that its request is answered (conn.c), it looks at the headers "Connection" of the
+ * request and of the answer to know whether the connection stays open, so a close is told it there.
  *
  * Large bodies are not copied: the output gets a reference, with the snapshot, the body itself or the
  * file to be released once it is written. */
@@ -265,7 +264,7 @@ static void begin_answer(struct exchange *x)
     /* A client that does not expect the end may send on until it sees it. */
     x->linger |= x->close && !expected;
     if (x->close && !x->linger)
-        evhttp_add_header(evhttp_request_get_output_headers(x->ev), "Connection", "close");
+        evhttp_add_header(evhttp_request_get_output_headers(x->conn->ev), "Connection", "close");
     if (!x->ready_ns)
         x->ready_ns = clock_now_ns();
     x->answered = true;

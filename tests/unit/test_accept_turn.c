@@ -141,7 +141,7 @@ END_TEST
 
 /* ---- threads --------------------------------------------------------------------------------- */
 
-enum { ACCEPTS = 20000, ROOM = 2 };
+enum { ACCEPTS = 2000, ROOM = 2 };
 
 static _Atomic int has_it[LOOPS];
 static _Atomic int owners;

@@ -9,6 +9,7 @@
 #include "support.h"
 
 #include <arpa/inet.h>
+#include <event2/http.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <stdarg.h>
@@ -22,7 +23,7 @@
 
 /* ---- counting -------------------------------------------------------------------------------- */
 
-enum what { ALLOCATIONS, LOCKS, RECEIVES, SENDS, WAKES, OTHER_CALLS, WHATS };
+enum what { ALLOCATIONS, LOCKS, RECEIVES, SENDS, WAKES, OTHER_CALLS, ENDED_BY_EVHTTP, WHATS };
 
 /* By loops, and by all other threads but those of tests. */
 enum whose { LOOPS, WORKERS, WHOSE };
@@ -73,6 +74,14 @@ COUNTED(SENDS, ssize_t, sendmsg, (int fd, const struct msghdr *message, int flag
         (fd, message, flags))
 COUNTED(OTHER_CALLS, ssize_t, write, (int fd, const void *data, size_t len), (fd, data, len))
 COUNTED(OTHER_CALLS, int, poll, (struct pollfd * fds, nfds_t n, int timeout), (fds, n, timeout))
+
+void __wrap_evhttp_send_reply_end(struct evhttp_request *request);
+void __real_evhttp_send_reply_end(struct evhttp_request *request);
+void __wrap_evhttp_send_reply_end(struct evhttp_request *request)
+{
+    count(ENDED_BY_EVHTTP);
+    __real_evhttp_send_reply_end(request);
+}
 
 int __wrap_ioctl(int fd, unsigned long request, void *argument);
 int __real_ioctl(int fd, unsigned long request, void *argument);
@@ -224,6 +233,7 @@ static void check_answers_from_the_loop(const char *fields)
     ck_assert_uint_eq(counted(LOOPS, SENDS), REQUESTS);
     ck_assert_uint_eq(counted(LOOPS, WAKES), 0);
     ck_assert_uint_eq(counted(LOOPS, OTHER_CALLS), 0);
+    ck_assert_uint_eq(counted(LOOPS, ENDED_BY_EVHTTP), 0);
 }
 
 START_TEST(an_answer_from_the_loop_is_one_receive_and_one_send)
@@ -231,6 +241,50 @@ START_TEST(an_answer_from_the_loop_is_one_receive_and_one_send)
     begin("");
     check_answers_from_the_loop("");
     check_answers_from_the_loop(browser);
+    end();
+}
+END_TEST
+
+/* Its request is ended with the first answer, and the next one is kept from answer to answer. */
+START_TEST(evhttp_runs_the_connection_not_each_request)
+{
+    begin("header_timeout = \"1h\";");
+    count_from_zero();
+    ask("/hello", "", 5);
+    ask("/noop", "", 5);
+    ck_assert_uint_eq(counted(LOOPS, ENDED_BY_EVHTTP), 1);
+    end();
+}
+END_TEST
+
+static bool try_to_ask(int client)
+{
+    static const char request[] = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+    char answer[4096];
+
+    return send(client, request, sizeof request - 1, MSG_NOSIGNAL) > 0 &&
+           recv(client, answer, sizeof answer, 0) > 0;
+}
+
+/* The timer first comes after header_timeout.  When this thread is late for that, it tries again. */
+START_TEST(an_idle_connection_keeps_nothing_of_evhttps)
+{
+    bool ended = false;
+
+    begin("header_timeout = 0.1;");
+    while (!ended) {
+        int client = connect_to(daemon_.snapshot->bound[0]);
+        unsigned before = counted(LOOPS, ENDED_BY_EVHTTP);
+
+        if (try_to_ask(client) && try_to_ask(client))
+            for (int ms = 0; ms < 1000 && !ended; ms++) {
+                poll(NULL, 0, 1);
+                ended = counted(LOOPS, ENDED_BY_EVHTTP) == before + 2;
+            }
+        if (ended)
+            ck_assert(try_to_ask(client));
+        close(client);
+    }
     end();
 }
 END_TEST
@@ -317,6 +371,8 @@ int main(void)
 {
     const TTest *const tests[] = {
         an_answer_from_the_loop_is_one_receive_and_one_send,
+        evhttp_runs_the_connection_not_each_request,
+        an_idle_connection_keeps_nothing_of_evhttps,
         an_access_log_costs_the_loop_no_lock,
         a_hand_over_is_one_lock_and_at_most_one_wake_up_each_way,
         a_turn_hands_over_all_its_tasks_at_once,
