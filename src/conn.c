@@ -310,7 +310,9 @@ void conn_hang_up(struct conn *conn)
 /* Whether a FIN of the client means that nobody waits for the task any more. */
 static bool is_abandoned(const struct conn *conn, bool fin)
 {
-    return fin && is_served(conn) && conn->exchange->with_pool &&
+    const struct exchange *x = conn->exchange;
+
+    return fin && x && is_served(conn) && x->with_pool &&
            conn_limits(conn)->half_close == CONF_HALF_CLOSE_ABORT;
 }
 
