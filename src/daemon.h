@@ -43,7 +43,8 @@ void daemon_give_spare(struct daemon *daemon);
 /* Makes and starts the loops of the configuration.  0 or -errno. */
 int daemon_start_loops(struct daemon *daemon, const struct conf *conf) WARN_UNUSED;
 
-/* Joins ended threads and forgets retired pools that have none left. */
+/* Joins ended threads, brings what retired pools have done to their meters, and forgets those that have
+ * no thread left. */
 void daemon_reap(struct daemon *daemon);
 
 /* Runs on every loop, one after the other, and waits for each. */

@@ -24,6 +24,13 @@ static void free_route_part(void *memory)
     free(part);
 }
 
+static void free_past(struct pool_past *past)
+{
+    if (past)
+        pthread_mutex_destroy(&past->lock);
+    free(past);
+}
+
 static void free_list(struct meter_list *list, void (*free_part)(void *part))
 {
     struct meter *meter = atomic_load(&list->first), *next;
@@ -32,7 +39,7 @@ static void free_list(struct meter_list *list, void (*free_part)(void *part))
         next = meter_next(meter);
         for (unsigned i = 0; i < METERS_MAX_LOOPS; i++)
             free_part(atomic_load(&meter->parts[i]));
-        free(atomic_load(&meter->past));
+        free_past(atomic_load(&meter->past));
         free(meter->name);
         free(meter);
     }
@@ -169,43 +176,64 @@ void pool_part_add_task(struct pool_part *part, int64_t wait_ns, int64_t run_ns,
     stats_latency_add(&part->run_latency, run_ns, now_ns);
 }
 
-static void add_more(stats_counter *counter, uint64_t now, uint64_t *before)
+static struct pool_past *past_of(struct meter *meter)
 {
-    stats_add(counter, now - *before);
-    *before = now;
+    struct pool_past *past = atomic_load_explicit(&meter->past, memory_order_relaxed);
+
+    if (past)
+        return past;
+    past = calloc(1, sizeof *past);
+    if (!past)
+        return NULL;
+    pthread_mutex_init(&past->lock, NULL);
+    atomic_store_explicit(&meter->past, past, memory_order_release);
+    return past;
+}
+
+/* Adds `more` and takes `less` away. */
+static void change_numbers(struct pool_numbers *sum, const struct pool_numbers *more,
+                           const struct pool_numbers *less)
+{
+    for (int i = 0; i < TASK_RESULT_COUNT; i++)
+        sum->results[i] += more->results[i] - less->results[i];
+    for (int i = 0; i < TASK_END_COUNT; i++)
+        sum->refused[i] += more->refused[i] - less->refused[i];
+    sum->queued += more->queued - less->queued;
+    sum->running += more->running - less->running;
+    sum->cpu_ns += more->cpu_ns - less->cpu_ns;
 }
 
 void meter_add_past(struct meter *meter, struct pool *pool, struct pool_numbers *before)
 {
-    struct pool_past *past = atomic_load_explicit(&meter->past, memory_order_relaxed);
-    uint64_t cpu_ns = (uint64_t)pool_cpu_ns(pool);
+    struct pool_past *past = past_of(meter);
+    struct pool_numbers now = {.cpu_ns = (uint64_t)pool_cpu_ns(pool)};
     struct pool_stats stats;
 
-    if (!past) {
-        past = calloc(1, sizeof *past);
-        atomic_store_explicit(&meter->past, past, memory_order_release);
-    }
     if (!past)
         return;
     pool_get_stats(pool, &stats);
-    for (int i = 0; i < TASK_RESULT_COUNT; i++)
-        add_more(&past->results[i], stats.books.results[i], &before->results[i]);
-    for (int i = 0; i < TASK_END_COUNT; i++)
-        add_more(&past->refused[i], stats.books.refused[i], &before->refused[i]);
-    add_more(&past->cpu_ns, cpu_ns, &before->cpu_ns);
+    memcpy(now.results, stats.books.results, sizeof now.results);
+    memcpy(now.refused, stats.books.refused, sizeof now.refused);
+    now.queued = stats.books.queued;
+    now.running = stats.books.running;
+    pthread_mutex_lock(&past->lock);
+    change_numbers(&past->numbers, &now, before);
+    pthread_mutex_unlock(&past->lock);
+    *before = now;
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */
 
 void meter_sum_past(const struct meter *pool, struct pool_numbers *sum)
 {
-    const struct pool_past *past = atomic_load_explicit(&pool->past, memory_order_acquire);
+    static const struct pool_numbers nothing;
+    struct pool_past *past = atomic_load_explicit(&pool->past, memory_order_acquire);
 
-    for (int i = 0; past && i < TASK_RESULT_COUNT; i++)
-        sum->results[i] += stats_read(&past->results[i]);
-    for (int i = 0; past && i < TASK_END_COUNT; i++)
-        sum->refused[i] += stats_read(&past->refused[i]);
-    sum->cpu_ns += past ? stats_read(&past->cpu_ns) : 0;
+    if (!past)
+        return;
+    pthread_mutex_lock(&past->lock);
+    change_numbers(sum, &past->numbers, &nothing);
+    pthread_mutex_unlock(&past->lock);
 }
 
 static uint64_t count_series(const struct route_part *part)

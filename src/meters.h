@@ -11,15 +11,18 @@
 #include "pool.h"
 #include "stats.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
 enum { METERS_MAX_LOOPS = 64 };
 
-/* The numbers of a pool that only rise. */
+/* What became of all tasks of a pool. */
 struct pool_numbers {
     uint64_t results[TASK_RESULT_COUNT];
     uint64_t refused[TASK_END_COUNT];
+    uint64_t queued;
+    uint64_t running;
     uint64_t cpu_ns;
 };
 
@@ -69,11 +72,11 @@ struct pool_part {
     struct stats_latency run_latency;
 };
 
-/* What pools of that name have done that a reload has removed; the main thread writes it. */
+/* What pools of that name have done, and do still, that a reload has removed. */
 struct pool_past {
-    stats_counter results[TASK_RESULT_COUNT];
-    stats_counter refused[TASK_END_COUNT];
-    stats_counter cpu_ns;
+    /* Or a task could be seen twice, or not at all, while it changes its state. */
+    pthread_mutex_t lock;
+    struct pool_numbers numbers;
 };
 
 /* What a connection is doing. */
@@ -143,8 +146,8 @@ void route_part_add(struct route_part *part, enum http_method method, int status
 void route_part_add_task(struct route_part *part, int64_t wait_ns, int64_t run_ns, int64_t now_ns);
 void pool_part_add_task(struct pool_part *part, int64_t wait_ns, int64_t run_ns, int64_t now_ns);
 
-/* Adds what a removed pool has done to the past of its name.  `before` is what was added already,
- * zero-initialised at first; tasks that are not over are left for the next time.  The main thread. */
+/* Brings what a removed pool has done and does into the past of its name.  `before` is what it was the
+ * last time, zero-initialised at first.  The main thread. */
 void meter_add_past(struct meter *meter, struct pool *pool, struct pool_numbers *before);
 
 /* ---- looking: on any thread ------------------------------------------------------------------ */

@@ -9,7 +9,7 @@
 /* What is shown of one pool, taken in one go before anything is written. */
 struct view {
     struct strbuf labels;
-    struct pool_stats stats;
+    struct pool_stats stats; /* what waits and runs in removed pools is in `queued` and `busy` */
     struct pool_numbers numbers; /* those of pools of that name that have been removed, too */
     uint64_t submitted;
     struct stats_buckets_sum wait;
@@ -34,7 +34,9 @@ static void look_at_books(struct view *view, struct pool *pool, const struct met
     pool_get_stats(pool, &view->stats);
     meter_sum_past(meter, numbers);
     numbers->cpu_ns += (uint64_t)pool_cpu_ns(pool);
-    view->submitted = books->queued + books->running;
+    view->stats.books.queued += (unsigned)numbers->queued;
+    view->stats.busy += (unsigned)numbers->running;
+    view->submitted = books->queued + view->stats.busy;
     for (int i = 0; i < TASK_RESULT_COUNT; i++)
         view->submitted += numbers->results[i] += books->results[i];
     for (int i = 0; i < TASK_END_COUNT; i++)

@@ -173,6 +173,9 @@ static void serve(struct supervisor *s)
             due = clock_now_ns() + STATUS_INTERVAL_MS * NS_PER_MS;
         }
         wait_for_event(s, due < s->starvation.due_ns ? due : s->starvation.due_ns);
+        /* The threads of a removed pool may be busy for long before one ends and says so. */
+        if (s->daemon.n_retired)
+            daemon_reap(&s->daemon);
     }
 }
 

@@ -263,8 +263,10 @@ def test_a_pool_that_comes_again_goes_on_counting(start: StartDaemon) -> None:
     daemon.reload(text)
     now = scrape(daemon).counters()
     for key, value in before.counters().items():
-        if key[0] != "handoffd_pool_tasks_submitted_total":  # one of them is not over
-            assert now[key] >= value, key
+        assert now[key] >= value, key
+    assert scrape(daemon).get("handoffd_pool_threads_busy", pool="p") == 1  # of the one removed
+    submitted, states = state_sum(daemon, "p")
+    assert submitted == states
     assert ran("ok") == 4
     daemon.get("/sleep")
     assert ran("ok") == 5
