@@ -157,10 +157,11 @@ struct conf_route {
     unsigned method_mask;
     uint64_t listener_mask; /* bit i: conf->listeners[i] */
     int pool_index;         /* into conf->pools, CONF_NO_POOL for loop actions */
-    const char *pool_name;  /* of that pool, as it is shown: not what `pool` says if it is dedicated */
-    unsigned needs;         /* enum action_need of its params and templates */
-    char *key;              /* tells it from all other routes, over reloads too */
-    char *header_block;     /* `headers` as they go out, CRLF after each; "" when none */
+    const char
+        *pool_name;     /* of that pool, as it is shown: not what `pool` says if it is dedicated */
+    unsigned needs;     /* enum action_need of its params and templates */
+    char *key;          /* tells it from all other routes, over reloads too */
+    char *header_block; /* `headers` as they go out, CRLF after each; "" when none */
     struct template **header_templates; /* [i] for headers.items[i]; NULL: it is in the block */
     bool has_header_templates;
 };
