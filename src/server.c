@@ -379,22 +379,40 @@ static bool is_knocked_at(const struct binding *binding)
     return poll(&poll_fd, 1, 0) > 0;
 }
 
+static void begin_last_turns(struct binding *binding)
+{
+    binding->last_turns = LAST_TURNS_ACCEPTING;
+    binding->loop->retiring = true;
+}
+
+/* True: it is looked at again in a moment. */
+static bool leave_later(struct binding *binding)
+{
+    static const struct timeval handshake = {.tv_usec = HANDSHAKE_MS * 1000};
+
+    return binding->leave_event && !event_add(binding->leave_event, &handshake);
+}
+
+/* Somebody waits at the socket until others close; to close it would reset them. */
+static bool is_waited_at(const struct binding *binding)
+{
+    return !binding->loop->accepting && is_knocked_at(binding);
+}
+
 static void on_leave(evutil_socket_t fd, short what, void *arg)
 {
     struct binding *binding = arg;
 
     (void)fd;
     (void)what;
-    binding->last_turns = LAST_TURNS_ACCEPTING;
-    binding->loop->retiring = true;
+    if (!is_waited_at(binding) || !leave_later(binding))
+        begin_last_turns(binding);
 }
 
 /* The listener has been removed.  Its socket closes once those who have connected are accepted; what
  * waits at an inherited one may wait. */
 static void leave(struct binding *binding)
 {
-    static const struct timeval handshake = {.tv_usec = HANDSHAKE_MS * 1000};
-
     if (binding->inherited) {
         stop_accepting(binding);
         return;
@@ -404,8 +422,8 @@ static void leave(struct binding *binding)
     binding->index = NO_LISTENER;
     update_acceptor(binding);
     binding->leave_event = event_new(binding->loop->base, -1, 0, on_leave, binding);
-    if (!binding->leave_event || event_add(binding->leave_event, &handshake))
-        on_leave(-1, 0, binding);
+    if (!leave_later(binding))
+        begin_last_turns(binding);
 }
 
 int server_prepare(struct loop *loop, struct listener *const *listeners, size_t n)
@@ -573,7 +591,9 @@ void server_free_unused(struct loop *loop)
             close(binding->retired_fd);
             binding->retired_fd = -1;
         }
-        if (binding->last_turns && (!--binding->last_turns || !is_knocked_at(binding))) {
+        if (binding->last_turns && is_waited_at(binding) && leave_later(binding)) {
+            binding->last_turns = 0;
+        } else if (binding->last_turns && (!--binding->last_turns || !is_knocked_at(binding))) {
             binding->last_turns = 0;
             stop_accepting(binding);
         }

@@ -99,6 +99,29 @@ def test_waiting_costs_nothing(start: StartDaemon) -> None:
     assert daemon.stop() == 0
 
 
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_who_waits_at_a_listener_that_is_removed_is_served(
+    start: StartDaemon, tmp_path: Path, kind: str
+) -> None:
+    address = f"unix:{tmp_path}/two" if kind == "unix" else "127.0.0.1:0"
+    without = limited(2)
+    daemon = start(without.replace("listeners: {", f'listeners: {{ two: {{ address = "{address}"; }};'))
+    at_rest = daemon.descriptors_at_rest()  # two of them the listener's
+    there = served(daemon)
+    late = [daemon.connect("two") for _ in range(3)]
+    for connection in late:
+        connection.send_requests([request_bytes("GET", "/hello")])
+        assert_waits(daemon, connection)
+    daemon.reload(without)
+    assert_idle_for_a_second(daemon, there)  # for longer than the socket is kept for handshakes
+    there.close()
+    for connection in late:
+        assert assert_served(connection).closes
+        connection.close()
+    daemon.until_descriptors(at_rest - 2)
+    assert daemon.stop() == 0
+
+
 def test_many_waiters_are_served_one_after_the_other(start: StartDaemon) -> None:
     daemon = start(limited(3))
     daemon.status()
