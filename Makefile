@@ -330,7 +330,7 @@ help:
 	@echo 'make bench-instructions  instructions per request, by callgrind'
 	@echo 'make bench-overload ten times the capacity for a minute, then as much as is easy'
 	@echo 'make bench-pool     the hand-over to threads and back, beside a plain one'
-	@echo 'make lint           clang-tidy, cppcheck, shellcheck, mandoc -Tlint, clang-format'
+	@echo 'make lint           gcc -fanalyzer, clang-tidy, scan-build, cppcheck, shellcheck, mandoc -Tlint, clang-format'
 	@echo 'make model          search the models of the hand-over for lost wake-ups and tasks (spin)'
 	@echo 'make fuzz           run each fuzzer, or FUZZ="NAME...", for SECONDS=60 (clang)'
 	@echo 'make format         clang-format the sources in place'

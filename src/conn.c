@@ -290,14 +290,14 @@ static size_t feed(struct conn *conn, const char *data, size_t len, bool *gone)
 /* Whether a request is with its action or its pool. */
 static bool is_served(const struct conn *conn)
 {
-    return conn->phase == CONN_BUSY || conn->phase == CONN_STREAMING;
+    return conn->exchange && (conn->phase == CONN_BUSY || conn->phase == CONN_STREAMING);
 }
 
 void conn_hang_up(struct conn *conn)
 {
     struct exchange *x = conn->exchange;
 
-    if (x && is_served(conn)) {
+    if (is_served(conn)) {
         conn_state_forget_unsent(conn);
         output_clear(&conn->output); /* it may hold what the exchange owns */
         conn->exchange = NULL;

@@ -292,11 +292,14 @@ void template_list_free(struct template_list *list)
 
 /* ---- filling in ------------------------------------------------------------------------------ */
 
+static bool is_constant(const struct template *template)
+{
+    return template->n_parts == 1 && template->parts[0].source == SOURCE_LITERAL;
+}
+
 const char *template_constant(const struct template *template)
 {
-    return template && template->n_parts == 1 && template->parts[0].source == SOURCE_LITERAL
-               ? template->parts[0].name
-               : NULL;
+    return template && is_constant(template) ? template->parts[0].name : NULL;
 }
 
 static struct slice slice_of(const char *text)
@@ -473,7 +476,7 @@ int template_expand(const struct template *template, struct request *request, st
     char *at;
     int r;
 
-    if (template_constant(template)) {
+    if (is_constant(template)) {
         *out = (struct slice){template->parts[0].name, template->parts[0].len};
         return 0;
     }
