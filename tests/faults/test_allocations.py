@@ -45,6 +45,9 @@ def sweep(subject: Subject, name: str, fail: str = FAIL) -> int:
             return n - 1
 
 
+# Takes no memory on a connection that has had other requests.
+SPARING = {"respond", "redirect", "head", "delay", "live", "ready", "sleep", "spin"}
+
 # What the daemon keeps for the next connection or request comes and goes.
 KEPT = 24
 
@@ -59,7 +62,7 @@ def settle(subject: Subject) -> tuple[int, int]:
 def test_request(subject: Subject, name: str) -> None:
     """Answered as ever, or with an error, or not at all; and nothing of it is left behind."""
     points = sweep(subject, name)
-    assert points > 0
+    assert points > 0 or name in SPARING
     descriptors, blocks = settle(subject)
     for _ in range(ROUNDS if EVERY or points < 80 else 0):
         sweep(subject, name)
