@@ -9,13 +9,13 @@
 #include "access_log.h"
 
 #include "conn.h"
+#include "conn_address.h"
 #include "exchange.h"
 #include "fixed_text.h"
 #include "json_text.h"
 #include "line_writer.h"
 #include "log.h"
 #include "loop.h"
-#include "server.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -280,7 +280,7 @@ void access_log_begin(struct exchange *x, const struct guard_head *head)
     if (!is_on(x))
         return;
     if (!x->request.peer && x->conn)
-        x->request.peer = server_peer(x->conn, &x->request.arena);
+        x->request.peer = conn_peer_address(x->conn, &x->request.arena);
     if (head && !x->user_agent.data) {
         x->referer = copy_field(x, head, "Referer");
         x->user_agent = copy_field(x, head, "User-Agent");

@@ -5,6 +5,7 @@
 #include "action.h"
 #include "admit.h"
 #include "conn.h"
+#include "conn_address.h"
 #include "dispatch.h"
 #include "loop.h"
 #include "problem.h"
@@ -110,11 +111,11 @@ static int copy_needs(struct exchange *x, const struct guard_head *head)
     unsigned needs = needs_of(request);
 
     if ((needs & ACTION_NEEDS_LOCAL) &&
-        server_local(x->conn, &request->arena, &request->local_address, &request->local_port))
+        conn_local_address(x->conn, &request->arena, &request->local_address, &request->local_port))
         return -ENOMEM;
     if (!(needs & ACTION_NEEDS_HEADERS) || !head)
         return 0;
-    x->request.peer = server_peer(x->conn, &x->request.arena);
+    x->request.peer = conn_peer_address(x->conn, &x->request.arena);
     return x->request.peer ? copy_fields(&x->request, head) : -ENOMEM;
 }
 

@@ -23,7 +23,6 @@
 #include <event2/http.h>
 #include <event2/listener.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,30 +72,9 @@ bool server_is_closing(const struct conn *conn)
     return conn->binding->closing;
 }
 
-int server_local(const struct conn *conn, struct arena *arena, const char **address,
-                 const char **port)
+bool server_is_unix(const struct conn *conn)
 {
-    struct sockaddr_storage local;
-    socklen_t len = sizeof local;
-    char host[NI_MAXHOST] = "unix", service[NI_MAXSERV] = "";
-
-    if (!conn->binding->is_unix && !getsockname(conn->fd, (struct sockaddr *)&local, &len))
-        (void)getnameinfo((struct sockaddr *)&local, len, host, sizeof host, service,
-                          sizeof service, NI_NUMERICHOST | NI_NUMERICSERV);
-    *address = arena_strndup(arena, host, strlen(host));
-    *port = arena_strndup(arena, service, strlen(service));
-    return *address && *port ? 0 : -ENOMEM;
-}
-
-const char *server_peer(const struct conn *conn, struct arena *arena)
-{
-    char *address = NULL;
-    ev_uint16_t port = 0;
-
-    if (conn->binding->is_unix)
-        return "unix";
-    evhttp_connection_get_peer(conn->evcon, &address, &port);
-    return address ? arena_strndup(arena, address, strlen(address)) : "";
+    return conn->binding->is_unix;
 }
 
 /* ---- accepting and pausing ------------------------------------------------------------------- */

@@ -9,7 +9,6 @@
 #include "meters.h"
 #include "parse_num.h"
 
-struct arena;
 struct binding;
 struct conn;
 
@@ -26,11 +25,8 @@ void server_count_connection(struct binding *binding, enum conn_state state, int
 unsigned server_listener_index(const struct conn *conn);
 /* Whether that listener has been removed. */
 bool server_is_closing(const struct conn *conn);
-/* The address and port that a connection came in by; "unix" and "".  0 or -ENOMEM. */
-int server_local(const struct conn *conn, struct arena *arena, const char **address,
-                 const char **port) WARN_UNUSED;
-/* The client's address; "unix" for unix sockets; NULL: out of memory. */
-const char *server_peer(const struct conn *conn, struct arena *arena);
+/* Whether that listener is a unix socket. */
+bool server_is_unix(const struct conn *conn);
 
 /* For loop->turn_letter: it is this loop's turn to accept. */
 void server_take_turn(struct mail *letter);
