@@ -1,8 +1,8 @@
 /* DESIGN
  *
  * One poll(2) waits for all that can happen to a program: it takes input, gives output, ends, or its
- * task is cancelled.  Nothing else blocks (a stream's answer is only written to while it has room), so a program that writes before it reads cannot lock up
- * with us, and a cancel is obeyed at once.
+ * task is cancelled.  Nothing else blocks (a stream's answer is only written to while it has room), so
+ * a program that writes before it reads cannot lock up with us, and a cancel is obeyed at once.
  *
  * Ending.  The group gets the configured signal, and SIGKILL when the grace is over.  A run is over
  * when the leader has ended and either both pipes are closed, or SIGKILL has gone out and what was in

@@ -12,8 +12,8 @@
 /* Whether the request is to be admitted by the worker that runs its action. */
 bool admit_is_for_worker(const struct request *request);
 
-/* The request's owner.  Fills in request->params and request->header_lines.  What does not fit is answered with 422 (all
- * faults of the parameters) or 400; then request->response has its status. */
+/* The request's owner.  Fills in request->params and request->header_lines.  What does not fit is
+ * answered with 422 (all faults of the parameters) or 400; then request->response has its status. */
 void admit_request(struct request *request);
 
 #endif

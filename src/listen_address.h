@@ -18,8 +18,8 @@ struct listen_address {
     char name[256]; /* FileDescriptorName= of systemd.socket(5); empty: the only socket there is */
 };
 
-/* "HOST:PORT", "[IPV6]:PORT", "PORT", "unix:PATH", "systemd:NAME" or "systemd".  Looks nothing up.  0, or -EINVAL with the
- * reason in `why`. */
+/* "HOST:PORT", "[IPV6]:PORT", "PORT", "unix:PATH", "systemd:NAME" or "systemd".  Looks nothing up.
+ * 0, or -EINVAL with the reason in `why`. */
 int listen_address_parse(const char *text, struct listen_address *out,
                          struct strbuf *why) WARN_UNUSED;
 

@@ -21,7 +21,8 @@ struct listener {
     ino_t unix_ino;
 };
 
-/* Binds and listens, or takes a socket of the service manager's.  NULL with the reason in `why` and errno set. */
+/* Binds and listens, or takes a socket of the service manager's.  NULL with the reason in `why` and
+ * errno set. */
 struct listener *listener_open(const struct conf_listener *conf, struct strbuf *why);
 /* The same for a TCP address that overlaps those of listeners which are about to close, between
  * listener_share_port on each of these with `shared` and again without. */

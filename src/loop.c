@@ -1,10 +1,9 @@
 /* DESIGN
  *
- * The loop turns by its own `while`: each turn lets libevent handle what is ready, fires timers, goes on
- * with the connections that have more to do, then submits the tasks that the turn has made, one batch for each
- * pool.  Nobody but this thread calls libevent on
- * its base, so libevent needs no locks; others post mail, whose eventfd is watched edge-triggered
- * and never read (mailbox.h). */
+ * The loop turns by its own `while`: each turn lets libevent handle what is ready, fires timers, goes
+ * on with the connections that have more to do, then submits the tasks that the turn has made, one
+ * batch for each pool.  Nobody but this thread calls libevent on its base, so libevent needs no locks;
+ * others post mail, whose eventfd is watched edge-triggered and never read (mailbox.h). */
 #include "loop.h"
 
 #include "conn_accept.h"

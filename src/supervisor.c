@@ -6,7 +6,8 @@
  *
  * Stop, in this order: loops accept no more; what runs, waits or is held is finished, and clients that
  * may be about to send a request are given a moment to do so, until the drain's time is up or a second
- * signal comes; then waiting tasks are answered with 503, running ones cancelled; when nothing is in flight any more, loops and pools end and everything is freed. */
+ * signal comes; then waiting tasks are answered with 503, running ones cancelled; when nothing is in
+ * flight any more, loops and pools end and everything is freed. */
 #include "supervisor.h"
 
 #include "clock.h"
