@@ -3,6 +3,7 @@
 #include "body_stream.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 
@@ -97,6 +98,8 @@ static int run(struct request *request, const void *settings)
     if (!r && !EVP_DigestFinal_ex(context, digest, &len))
         r = -EIO;
     EVP_MD_CTX_free(context);
+    if (r)
+        ERR_clear_error(); /* or the thread keeps what libcrypto has to say about it */
     return r ? r : respond(request, digest, len);
 }
 

@@ -160,7 +160,7 @@ static void add_json_entry(struct strbuf *out, const char *name, const struct st
     if (entry && !is_directory)
         json_object_set_new(entry, "size", json_integer(st->st_size));
     json = entry ? json_dumps(entry, JSON_COMPACT) : NULL;
-    if (json && !json_text_was_refused())
+    if (!json_text_was_refused() && json)
         strbuf_adds(out, json);
     else
         out->failed = true;

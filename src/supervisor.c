@@ -87,7 +87,7 @@ static void log_status(const struct supervisor *s)
     json_t *document = status_json(s->daemon.snapshot);
     char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
 
-    if (text && !json_text_was_refused())
+    if (!json_text_was_refused() && text)
         log_whole(LOG_LEVEL_NOTICE, text);
     else
         log_error("no memory for the status");

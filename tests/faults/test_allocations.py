@@ -40,8 +40,11 @@ def sweep(subject: Subject, name: str, fail: str = FAIL) -> int:
         if not outcome.is_fine(name, usual):
             where = subject.faults.last(subject.daemon.pid)
             pytest.fail(f"{name}, allocation {n}: {outcome.text}\nnot as {usual}\n{where}")
+        again = subject.ask(request).response
+        assert again is not None and shape(again) == shape(usual), (
+            f"{name}, after allocation {n}: {again}\n{subject.faults.last(subject.daemon.pid)}"
+        )
         if not failed:
-            assert outcome.response is not None and shape(outcome.response) == shape(usual)
             return n - 1
 
 
