@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -47,6 +48,15 @@ def counted(now: Scrape) -> Counts:
     return found
 
 
+def open_descriptors(daemon: Daemon) -> int:
+    """Those of the daemon; ThreadSanitizer keeps its own log open once it has written to it."""
+    count = 0
+    for path in Path(f"/proc/{daemon.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            count += not Path(os.readlink(path)).name.startswith("tsan.")
+    return count
+
+
 @dataclass
 class Sample:
     """What the process has of the system, while no client is there."""
@@ -58,7 +68,7 @@ class Sample:
 
     @classmethod
     def take(cls, daemon: Daemon, seconds: float) -> Sample:
-        threads, descriptors = len(daemon.thread_names()), daemon.descriptor_count()
+        threads, descriptors = len(daemon.thread_names()), open_descriptors(daemon)
         return cls(seconds, daemon.resident_bytes(), threads, descriptors)
 
     def __str__(self) -> str:
