@@ -43,3 +43,8 @@ def begin(begin_unready: Begin) -> Begin:
         return subject
 
     return begin_and_wait
+
+
+@pytest.fixture
+def subject(begin: Begin) -> Subject:
+    return begin()

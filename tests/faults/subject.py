@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from faults import Faults
-from harness import Daemon, conf, until
+from harness import EXIT_OK, Daemon, conf, until
 from rawhttp import Connection, ProtocolError, Response, request_bytes
 
 BOUNDARY = "multipart/form-data; boundary=B"
@@ -207,6 +207,21 @@ class Subject:
         if response.closes:
             self.close()
         return Outcome(response, repr(response))
+
+    def start_or_end(self) -> tuple[str, int]:
+        """What the daemon told last, READY=1 or its end, and how many faults it met until then."""
+        text = self.daemon.timeline.wait(
+            lambda e: e.text if e.kind == "exit" or "READY=1" in e.text else None, "start or end"
+        )[0]
+        failed = self.faults.done()
+        self.faults.disarm()
+        return text, failed
+
+    def stops_whole(self) -> None:
+        """After a fault: it answers, nothing is in flight, the books are exact, and it ends well."""
+        assert self.daemon.get("/hello").text == "hello"
+        self.at_rest()
+        assert self.daemon.stop() == EXIT_OK
 
     def at_rest(self) -> dict[str, Any]:
         """Waits until nothing is in flight, and sees that the books are exact.  The status."""

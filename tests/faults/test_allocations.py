@@ -19,11 +19,6 @@ START_STEP = 1 if EVERY else 4
 FAIL = "alloc errno=ENOMEM" + ("" if EVERY else " distinct")
 
 
-@pytest.fixture
-def subject(begin: Begin) -> Subject:
-    return begin()
-
-
 def sweep(subject: Subject, name: str, fail: str = FAIL) -> int:
     """Asks again and again, until no allocation is left to fail.  How many there were."""
     request = REQUESTS[name]
@@ -116,11 +111,7 @@ def test_start(begin_unready: Begin, begin: Begin) -> None:
         n += START_STEP
         subject = begin_unready(None, f"{FAIL_OURS} nth={n}")
         daemon = subject.daemon
-        text = daemon.timeline.wait(
-            lambda e: e.text if e.kind == "exit" or "READY=1" in e.text else None, "start or end"
-        )[0]
-        failed = subject.faults.done()
-        subject.faults.disarm()
+        text, failed = subject.start_or_end()
         if "READY=1" in text:
             assert len(daemon.status()["routes"]) == routes, n
             assert daemon.get("/hello").text == "hello", n

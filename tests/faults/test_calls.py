@@ -15,18 +15,6 @@ from rawhttp import Connection
 from subject import BIG, REQUESTS, Subject, shape
 
 
-@pytest.fixture
-def subject(begin: Begin) -> Subject:
-    return begin()
-
-
-def still_whole(subject: Subject) -> None:
-    """After a fault: it answers, nothing is in flight, the books are exact, and it ends well."""
-    assert subject.daemon.get("/hello").text == "hello"
-    subject.at_rest()
-    assert subject.daemon.stop() == EXIT_OK
-
-
 HELLO = 'path = "/hello"; action = "respond"; body = "hello"'
 
 # ---- one call of a request ---------------------------------------------------------------------
@@ -90,7 +78,7 @@ def test_failing(
         again = subject.ask(REQUESTS[name]).response
         assert again is not None and again.status in (200, 201), (call, error)
     assert not [f for f in (subject.directory / "up").iterdir() if f.name not in ("x", "y")]
-    still_whole(subject)
+    subject.stops_whole()
 
 
 # Calls that may have to be made again, or that nothing depends on.
@@ -120,7 +108,7 @@ def test_passing(subject: Subject, name: str, call: str, errors: str) -> None:
             response = subject.ask(REQUESTS[name]).response
             until(lambda: subject.ask(REQUESTS[name]) and subject.faults.done() > 0, call)
         assert response is not None and shape(response) == shape(usual), (call, error)
-    still_whole(subject)
+    subject.stops_whole()
 
 
 ACCEPT_ERRORS = "EMFILE ENFILE ENOBUFS ENOMEM ECONNABORTED EPROTO EPERM EINTR EAGAIN ENETDOWN"
@@ -132,7 +120,7 @@ def test_accept(subject: Subject, error: str) -> None:
     with subject.faults.armed(f"accept4 times=2 errno={error}"):
         assert subject.daemon.get("/hello").status == 200
         assert subject.faults.done() > 0
-    still_whole(subject)
+    subject.stops_whole()
 
 
 @pytest.mark.parametrize("error", ["ENOMEM", "ENOSPC"])
@@ -146,7 +134,7 @@ def test_not_watched(begin: Begin, error: str) -> None:
                 connection.read_eof()
             assert subject.faults.done() > 0
     subject.daemon.reload(conf(HELLO))  # the next clients may be slow
-    still_whole(subject)
+    subject.stops_whole()
 
 
 # ---- at the start ------------------------------------------------------------------------------
@@ -178,11 +166,7 @@ def test_start(begin_unready: Begin, call: str, error: str) -> None:
         n += 1
         subject = begin_unready(None, f"{call} errno={error} nth={n}")
         daemon = subject.daemon
-        text = daemon.timeline.wait(
-            lambda e: e.text if e.kind == "exit" or "READY=1" in e.text else None, "start or end"
-        )[0]
-        failed = subject.faults.done()
-        subject.faults.disarm()
+        text, failed = subject.start_or_end()
         if "READY=1" in text:
             assert daemon.get("/hello").text == "hello"
             assert daemon.stop() == EXIT_OK

@@ -17,17 +17,6 @@ from subject import REQUESTS, Subject, shape
 READS_AND_WRITES = "read,pread,readv,recv,write,writev,send,sendmsg,sendfile"
 
 
-@pytest.fixture
-def subject(begin: Begin) -> Subject:
-    return begin()
-
-
-def still_whole(subject: Subject) -> None:
-    assert subject.daemon.get("/hello").text == "hello"
-    subject.at_rest()
-    assert subject.daemon.stop() == EXIT_OK
-
-
 @contextlib.contextmanager
 def limited(subject: Subject, limit: int, value: int) -> Iterator[None]:
     """The running daemon may have so much of it, no more."""
@@ -57,7 +46,7 @@ def test_short(subject: Subject, length: str) -> None:
             response = subject.ask(request).response
             assert subject.faults.done() > 0
         assert response is not None and shape(response) == shape(usual), name
-    still_whole(subject)
+    subject.stops_whole()
 
 
 # ---- full disks --------------------------------------------------------------------------------
@@ -73,7 +62,7 @@ def test_no_room_for_upload(subject: Subject) -> None:
     assert (directory / "x").read_bytes() == b"before"
     assert [file.name for file in directory.iterdir()] == ["x"]
     assert subject.daemon.request("PUT", "/up/x", body=b"n" * 10_000).status == 200
-    still_whole(subject)
+    subject.stops_whole()
 
 
 def test_no_room_for_access_log(subject: Subject) -> None:
@@ -86,7 +75,7 @@ def test_no_room_for_access_log(subject: Subject) -> None:
     assert subject.daemon.get("/template/last").status == 200
     log = subject.directory / "access.log"
     until(lambda: "/template/last" in log.read_text(), "lines that are written again")
-    still_whole(subject)
+    subject.stops_whole()
 
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO", "EPIPE", "EAGAIN"])
@@ -98,7 +87,7 @@ def test_no_room_for_log(subject: Subject, error: str) -> None:
     since = subject.daemon.mark()
     subject.daemon.send_signal(signal.SIGUSR1)
     subject.daemon.wait_for_log('"version"', since)
-    still_whole(subject)
+    subject.stops_whole()
 
 
 # ---- no descriptors ----------------------------------------------------------------------------
@@ -122,7 +111,7 @@ def test_no_descriptors(subject: Subject, name: str) -> None:
     assert subject.connection() is connection
     response = subject.ask(REQUESTS[name]).response
     assert response is not None and response.status in (200, 201)
-    still_whole(subject)
+    subject.stops_whole()
 
 
 # ---- clocks ------------------------------------------------------------------------------------
@@ -148,4 +137,4 @@ def test_clock_jumps(subject: Subject, shift: int) -> None:
     for name, request in REQUESTS.items():
         response = subject.ask(request).response
         assert response is not None and response.status < 500, name
-    still_whole(subject)
+    subject.stops_whole()
