@@ -9,8 +9,7 @@ from typing import Iterator
 
 import pytest
 
-from conftest import Begin
-from harness import EXIT_OK, until
+from harness import until
 from rawhttp import Connection
 from subject import REQUESTS, Subject, shape
 
